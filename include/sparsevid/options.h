@@ -1,0 +1,55 @@
+// What a caller may ask for. Whatever is left unset comes from the checkpoint.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#pragma GCC visibility push(default)
+namespace sparsevid {
+
+/// The type large matrices and activations are computed in.
+enum class Precision {
+  automatic,  ///< bf16 where the processor multiplies it natively, f32 elsewhere
+  f32,
+  bf16,
+};
+
+struct GenerateOptions {
+  std::string prompt;
+  std::string negative_prompt;
+  /// .mp4, .webm or .gif; anything without an extension becomes a folder of PNG frames.
+  std::string output;
+
+  std::optional<int> height;  ///< pixels
+  std::optional<int> width;   ///< pixels
+  std::optional<int> frames;  ///< 4k + 1 for Wan
+  std::optional<double> fps;
+  std::optional<int> steps;        ///< denoising steps
+  std::optional<double> guidance;  ///< classifier-free guidance scale; 1 or less turns it off
+  std::optional<double> flow_shift;
+  std::uint64_t seed = 0;
+  bool legacy_sigmas = false;  ///< UniPC noise levels as diffusers up to 0.36 spaced them
+
+  Precision precision = Precision::automatic;  ///< text encoder and transformer
+  Precision vae_precision = Precision::f32;
+  std::string device = "cpu";
+  int threads = 0;  ///< 0: all cores this process may use
+
+  std::string attention;  ///< a name of attention_method_list(); empty: the checkpoint's default
+  std::map<std::string, double> attention_settings;  ///< by the names of attention_setting_list()
+
+  std::string report;         ///< path of a JSON run report; empty: none
+  bool save_latents = false;  ///< keep the latents also when decoding succeeds
+  std::string latents_path;   ///< where; empty: "<output>.latents.safetensors"
+  /// Decode these saved latents instead of sampling; prompt and sampling settings are not used.
+  std::string from_latents;
+  bool check_memory = true;  ///< refuse at once what would not fit
+  /// Set it from any thread or a signal handler to stop at the next layer; may be null.
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+}  // namespace sparsevid
+#pragma GCC visibility pop

@@ -1,0 +1,128 @@
+#include <string>
+
+#include "api/bench_case.h"
+#include "ops/attention_cases.h"
+#include "ops/band_attention_cases.h"
+#include "ops/block_sparse_attention_cases.h"
+#include "ops/kmeans.h"
+#include "ops/kmeans_cases.h"
+
+namespace sparsevid {
+namespace {
+
+double attention_operations(double heads, double q_len, double k_len, double head_dim) {
+  return 4 * heads * q_len * k_len * head_dim;
+}
+
+std::string size_name(const char* name, DType dtype, std::int64_t heads, std::int64_t tokens,
+                      std::int64_t head_dim) {
+  return fmt::format("{} {} {}x{}x{}", name, to_string(dtype), heads, tokens, head_dim);
+}
+
+void add_dense(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::attention_bench_cases()) {
+    BenchCase bench;
+    bench.op = "attention";
+    bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
+    bench.operations =
+        attention_operations(static_cast<double>(c.heads), static_cast<double>(c.q_len),
+                             static_cast<double>(c.k_len), static_cast<double>(c.head_dim));
+    bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
+    bench.prepare = [c] {
+      return prepare_op(ops::attention_implementations(),
+                        [&] { return std::make_shared<ops::AttentionInputs>(c); });
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+/// An op on part of the pairs, against dense attention over the same tensors.
+template <typename Inputs, typename Params>
+PreparedBench against_dense(const std::shared_ptr<Inputs>& inputs,
+                            const ops::ImplementationList<Params>& list) {
+  return {[inputs, &list](Context& context) { list.run(inputs->params, context); },
+          [inputs](Context& context) { ops::attention(inputs->dense.params, context); }};
+}
+
+void add_block_sparse(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::block_sparse_bench_cases()) {
+    BenchCase bench;
+    bench.op = "block_sparse_attention";
+    bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
+    bench.operations =
+        c.density * attention_operations(static_cast<double>(c.heads), static_cast<double>(c.q_len),
+                                         static_cast<double>(c.k_len),
+                                         static_cast<double>(c.head_dim));
+    bench.baseline = Baseline::dense_attention;
+    bench.prepare = [c] {
+      return against_dense(std::make_shared<ops::BlockSparseInputs>(c),
+                           ops::block_sparse_attention_implementations());
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+void add_band(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::band_bench_cases()) {
+    const std::int64_t tokens = ops::BandInputs::seq_len(c);
+    BenchCase bench;
+    bench.op = "band_attention";
+    bench.name = size_name(c.name, c.dtype, c.heads, tokens, c.head_dim);
+    bench.baseline = Baseline::dense_attention;
+    bench.prepare = [c] {
+      return against_dense(std::make_shared<ops::BandInputs>(c),
+                           ops::band_attention_implementations());
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+struct KMeansInputs {
+  explicit KMeansInputs(const ops::KMeansCase& c)
+      : x(random_tensor({c.heads, c.count, c.head_dim}, 1, c.dtype)),
+        centroids(DType::f32, {c.heads, c.clusters, c.head_dim}),
+        labels(DType::i32, {c.heads, c.count}),
+        counts(DType::i32, {c.heads, c.clusters}) {
+    params.x = x;
+    params.max_iterations = c.iterations;
+    params.centroids = centroids;
+    params.labels = labels;
+    params.counts = counts;
+  }
+  Tensor x;
+  Tensor centroids;
+  Tensor labels;
+  Tensor counts;
+  ops::KMeansParams params;
+};
+
+void add_kmeans(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::kmeans_benchmark_cases()) {
+    BenchCase bench;
+    bench.op = "kmeans";
+    bench.name = size_name(c.name.c_str(), c.dtype, c.heads, c.count, c.head_dim) +
+                 fmt::format(" {} clusters, {} iteration{}", c.clusters, c.iterations,
+                             c.iterations == 1 ? "" : "s");
+    bench.operations = 2.0 * static_cast<double>(c.heads * c.count * c.head_dim) *
+                       static_cast<double>(c.clusters) * c.iterations;
+    bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
+    bench.prepare = [c] {
+      return prepare_op(ops::kmeans_implementations(),
+                        [&] { return std::make_shared<KMeansInputs>(c); });
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+}  // namespace
+
+std::vector<BenchCase> attention_bench() {
+  std::vector<BenchCase> cases;
+  add_dense(cases);
+  add_block_sparse(cases);
+  add_band(cases);
+  add_kmeans(cases);
+  return cases;
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,49 @@
+// One thing to time, and what its speed is compared with.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/context.h"
+#include "ops/implementation_list.h"
+
+namespace sparsevid {
+
+enum class Baseline : std::uint8_t {
+  none,
+  copy,             ///< bytes a second of a large memory copy in the same run
+  gemm_bf16,        ///< operations a second of a large matrix product in the same run
+  gemm_f32,         ///< the same in f32
+  dense_attention,  ///< seconds of dense attention at the same size
+};
+
+/// Inputs made, ready to run.
+struct PreparedBench {
+  std::function<void(Context&)> run;
+  std::function<void(Context&)> dense;  ///< for Baseline::dense_attention
+};
+
+struct BenchCase {
+  std::string op;
+  std::string name;
+  double operations = 0;  ///< floating point, of one call
+  double bytes = 0;       ///< that have to move, of one call
+  Baseline baseline = Baseline::none;
+  std::function<PreparedBench()> prepare;
+};
+
+/// A case of an op: `make` builds an Inputs with a member `params`, whose tensors it owns.
+template <typename Params, typename Make>
+PreparedBench prepare_op(const ops::ImplementationList<Params>& list, const Make& make) {
+  const auto inputs = make();
+  return {[inputs, &list](Context& context) { list.run(inputs->params, context); }, {}};
+}
+
+std::vector<BenchCase> attention_bench();  ///< attention and clustering ops
+std::vector<BenchCase> model_bench();      ///< products, convolutions, norms
+
+}  // namespace sparsevid

@@ -1,0 +1,119 @@
+#include "attention/methods/clustering.h"
+
+#include <algorithm>
+
+#include "attention/default_options.h"
+#include "ops/cluster_order.h"
+#include "ops/cluster_statistics.h"
+#include "ops/kmeans.h"
+#include "ops/kmeans_seed.h"
+
+namespace sparsevid {
+namespace {
+
+/// A seed of its own for each (layer, branch, element, queries or keys).
+std::uint64_t side_seed(std::uint64_t seed, const HeadsCall& call, bool keys) {
+  for (const int part : {call.layer, call.branch, call.batch, keys ? 1 : 0})
+    seed = ops::mix_bits(seed ^ static_cast<std::uint64_t>(part));
+  return seed;
+}
+
+void note_health(const TensorView& counts, std::int64_t tokens, ClusterHealth& health) {
+  for (std::int64_t head = 0; head < counts.size(0); ++head) {
+    const auto* row = counts[head].as<std::int32_t>();
+    const auto* end = row + counts.size(1);
+    const double share = *std::max_element(row, end) / static_cast<double>(tokens);
+    health.largest_share = std::max(health.largest_share, share);
+    health.mean_largest_share +=
+        (share - health.mean_largest_share) / static_cast<double>(++health.clusterings);
+    health.clusters += counts.size(1);
+    health.empty_clusters += std::count(row, end, 0);
+  }
+}
+
+/// [heads, clusters, head_dim]
+TensorView means_tensor(const HeadsCall& call, int clusters, Context& context) {
+  return context.arena.tensor(DType::f32, {call.heads(), clusters, call.q.size(2)});
+}
+
+}  // namespace
+
+void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
+                              const TensorView& mean, Side& side, Context& context,
+                              ClusterHealth& health) const {
+  const Arena::Scope scope(context.arena);
+  const std::int64_t heads = call.heads();
+  const std::int64_t clusters = mean.size(1) - (call.text_tokens() > 0 ? 1 : 0);
+  const TensorView labels = context.arena.tensor(DType::i32, {heads, call.tokens()});
+  // What k-means does not label is text, in a cluster of its own.
+  std::fill_n(labels.as<std::int32_t>(), labels.numel(), static_cast<std::int32_t>(clusters));
+  const TensorView counts = context.arena.tensor(DType::i32, {heads, clusters});
+  // The last clusters start from where their members are now, not from where they were.
+  if (start == Start::warm)
+    ops::cluster_statistics({x, side.order, side.offsets, mean, {}}, context);
+  ops::KMeansParams params;
+  params.x = x.slice(1, call.video.begin, call.video.length);
+  params.warm_start = start == Start::warm;
+  params.max_iterations =
+      params.warm_start ? options_.kmeans_iterations_warm : options_.kmeans_iterations;
+  params.seed = side_seed(options_.seed, call, keys);
+  params.centroids = mean.slice(1, 0, clusters);
+  params.labels = labels.slice(1, call.video.begin, call.video.length);
+  params.counts = counts;
+  ops::kmeans(params, context);
+  ops::cluster_order({labels, side.order, side.offsets}, context);
+  note_health(counts, call.video.length, health);
+}
+
+Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context& context,
+                            ClusterHealth& health) {
+  const Zone zone(context.profile, "attention.cluster");
+  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
+  const int text = call.text_tokens() > 0 ? 1 : 0;
+  State& state = states_[{call.layer, call.branch, call.batch}];
+  const Shape order_shape{call.heads(), call.tokens()};
+  const bool known = state.q.order.defined() && state.q.order->shape() == order_shape;
+  if (!known) {
+    for (Side* side : {&state.q, &state.k}) side->order = Tensor(DType::i32, order_shape);
+    state.q.offsets = Tensor(DType::i32, {call.heads(), numbers.query + text + 1});
+    state.k.offsets = Tensor(DType::i32, {call.heads(), numbers.key + text + 1});
+    state.chosen = Tensor(DType::u8, {call.heads(), numbers.query + text, numbers.key + text});
+  }
+  Clusters clusters;
+  clusters.chosen = state.chosen;
+  clusters.video_q_clusters = numbers.query;
+  clusters.video_k_clusters = numbers.key;
+  clusters.q_mean = means_tensor(call, numbers.query + text, context);
+  clusters.k_mean = means_tensor(call, numbers.key + text, context);
+  const bool due =
+      options_.recluster_every > 0 && call.step - state.last_step >= options_.recluster_every;
+  if (!known || due) {
+    state.has_choice = false;
+    const Start start = known && options_.kmeans_iterations_warm > 0 ? Start::warm : Start::fresh;
+    cluster_side(call, call.q, start, false, clusters.q_mean, state.q, context, health);
+    cluster_side(call, call.k, start, true, clusters.k_mean, state.k, context, health);
+    state.last_step = call.step;
+  }
+  clusters.q_order = state.q.order;
+  clusters.k_order = state.k.order;
+  clusters.q_offsets = state.q.offsets;
+  clusters.k_offsets = state.k.offsets;
+  const auto statistics = [&](const TensorView& x, const Side& side, const TensorView& mean,
+                              const TensorView& variance) {
+    ops::cluster_statistics({x, side.order, side.offsets, mean, variance}, context);
+  };
+  clusters.must_choose = wanted.choice && !state.has_choice;
+  state.has_choice |= wanted.choice;
+  if (wanted.k_variance && clusters.must_choose)
+    clusters.k_variance = means_tensor(call, numbers.key + text, context);
+  if (clusters.must_choose) statistics(call.q, state.q, clusters.q_mean, {});
+  if (clusters.must_choose || wanted.v_mean)
+    statistics(call.k, state.k, clusters.k_mean, clusters.k_variance);
+  if (wanted.v_mean) {
+    clusters.v_mean = means_tensor(call, numbers.key + text, context);
+    statistics(call.v, state.k, clusters.v_mean, {});
+  }
+  return clusters;
+}
+
+}  // namespace sparsevid

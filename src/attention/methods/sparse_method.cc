@@ -1,0 +1,78 @@
+#include "attention/methods/sparse_method.h"
+
+#include <algorithm>
+
+#include "attention/methods/padding.h"
+#include "ops/attention.h"
+
+namespace sparsevid {
+namespace {
+
+/// The video segment; of length 0 unless there is exactly one.
+Segment video_segment(const TokenLayout& layout) {
+  Segment video{Role::video, 0, 0};
+  for (const Segment& segment : layout.segments) {
+    if (segment.role != Role::video) continue;
+    if (video.length > 0) return {Role::video, 0, 0};
+    video = segment;
+  }
+  return video;
+}
+
+HeadsCall heads_call(const AttentionCall& call, const TensorView& out, const Segment& video,
+                     int batch) {
+  return {call.q[batch],    call.k[batch], call.v[batch], out[batch],
+          call.layout.grid, video,         call.scale,    call.layer,
+          call.step,        call.branch,   batch};
+}
+
+}  // namespace
+
+void attend_densely(const HeadsCall& call, Context& context) {
+  const Zone zone(context.profile, "attention.dense");
+  ops::attention({call.q, call.k, call.v, call.out, call.scale, {}, {}}, context);
+}
+
+SparseMethod::SparseMethod(const AttentionOptions& options, const AttentionFacts& facts)
+    : options_(options),
+      policy_(options.dense_steps, facts.steps, options.dense_layers, facts.layers) {
+  stats_.method = options.method;
+}
+
+void SparseMethod::prepare(const HeadsCall&, Context&) {}
+
+void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context& context) {
+  const Segment whole_video = video_segment(call.layout);
+  const bool everything = options_.density == 1.0 || options_.top_p == 1.0;
+  const bool sparse_layer = !everything && whole_video.length >= std::max(1, options_.min_tokens) &&
+                            !policy_.dense_layer(call.layer);
+  const bool dense = !sparse_layer || policy_.dense(call.step, call.layer);
+  AttentionCallStats record{call.step, call.layer, call.branch, dense, {}};
+  double measuring = 0;
+  const double start = now_seconds();
+  attend_without_padding(call, out, context, [&](const AttentionCall& kept, const TensorView& to) {
+    const Segment video = video_segment(kept.layout);
+    for (int batch = 0; batch < kept.q.size(0); ++batch) {
+      const HeadsCall heads = heads_call(kept, to, video, batch);
+      if (dense) {
+        attend_densely(heads, context);
+        if (sparse_layer) prepare(heads, context);
+        continue;
+      }
+      const auto densities = run_heads(heads, context);
+      record.head_density.insert(record.head_density.end(), densities.begin(), densities.end());
+      if (options_.quality_rows == 0) continue;
+      const double before = now_seconds();
+      measure_quality(
+          {heads.q, heads.k, heads.v, heads.out, heads.scale}, options_.quality_rows, options_.seed,
+          [&](auto head, auto query, auto key) { return computed(head, query, key); },
+          stats_.quality);
+      measuring += now_seconds() - before;
+    }
+  });
+  stats_.calls.push_back(std::move(record));
+  if (measuring > 0) context.profile.add("attention_quality", measuring);
+  context.profile.add("attention", now_seconds() - start - measuring);
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,59 @@
+// What all sparse methods share: which calls stay dense, padding, batches, statistics.
+#pragma once
+
+#include <vector>
+
+#include "attention/attention_method.h"
+#include "attention/dense_policy.h"
+#include "attention/methods/quality.h"
+#include "attention/options.h"
+
+namespace sparsevid {
+
+/// One element of the batch, without padding.
+struct HeadsCall {
+  TensorView q;    ///< [heads, seq_len, head_dim]
+  TensorView k;    ///< like q
+  TensorView v;    ///< like q
+  TensorView out;  ///< like q
+  std::array<int, 3> grid;
+  Segment video;  ///< the one video segment; every other token is text
+  double scale;
+  int layer;
+  int step;
+  int branch;
+  int batch;
+
+  std::int64_t heads() const { return q.size(0); }
+  std::int64_t tokens() const { return q.size(1); }
+  std::int64_t text_tokens() const { return tokens() - video.length; }
+};
+
+class SparseMethod : public AttentionMethod {
+ public:
+  SparseMethod(const AttentionOptions& options, const AttentionFacts& facts);
+
+  void run(const AttentionCall& call, const TensorView& out, Context& context) final;
+  const AttentionStats& stats() const final { return stats_; }
+
+ protected:
+  /// Attention of one element of the batch; returns the density of each head.
+  virtual std::vector<double> run_heads(const HeadsCall& call, Context& context) = 0;
+  /// Called in dense steps of layers that will be sparse.
+  virtual void prepare(const HeadsCall& call, Context& context);
+  /// Whether the last run_heads computed this pair; for measuring the quality.
+  virtual bool computed(std::int64_t head, std::int64_t query, std::int64_t key) const = 0;
+
+  const AttentionOptions& options() const { return options_; }
+  ClusterHealth& cluster_health() { return stats_.clusters; }
+
+ private:
+  AttentionOptions options_;
+  DensePolicy policy_;
+  AttentionStats stats_;
+};
+
+/// Dense attention of one element of the batch.
+void attend_densely(const HeadsCall& call, Context& context);
+
+}  // namespace sparsevid

@@ -1,0 +1,100 @@
+#include "attention/methods/spatiotemporal.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/band_attention.h"
+#include "ops/band_mask.h"
+#include "ops/band_profile.h"
+#include "ops/kmeans_seed.h"
+
+namespace sparsevid {
+
+std::int64_t band_width(double density, std::int64_t tokens, std::int64_t text_tokens) {
+  const auto all = static_cast<double>(tokens);
+  const double left = density - 2 * static_cast<double>(text_tokens) / all;
+  if (left <= 0) return 0;
+  const double video = all - static_cast<double>(text_tokens);
+  return static_cast<std::int64_t>(std::ceil(video * (1 - std::sqrt(1 - std::min(left, 1.0)))));
+}
+
+double band_density(std::int64_t frames, std::int64_t positions, std::int64_t width,
+                    std::int64_t text_tokens, bool temporal) {
+  const std::int64_t video = frames * positions;
+  const std::int64_t all = video + text_tokens;
+  std::int64_t pairs = all * all - video * video;
+  for (std::int64_t place = 0; place < video; ++place) {
+    const std::int64_t low = std::max<std::int64_t>(0, place - width);
+    const std::int64_t high = std::min(video, place + width + 1);
+    // Keys of the first frame inside [0, end) of the head's order.
+    const auto sinks_before = [&](std::int64_t end) {
+      return temporal ? (end + frames - 1) / frames : std::min(end, positions);
+    };
+    pairs += high - low + positions - (sinks_before(high) - sinks_before(low));
+  }
+  return static_cast<double>(pairs) / (static_cast<double>(all) * static_cast<double>(all));
+}
+
+void SpatiotemporalAttention::profile(const HeadsCall& call, std::int64_t width,
+                                      const TensorView& temporal, Context& context) const {
+  const Zone zone(context.profile, "attention.score");
+  const Arena::Scope scope(context.arena);
+  const std::int64_t samples = std::min(options().profile_rows, call.video.length);
+  const TensorView rows = context.arena.tensor(DType::i32, {call.heads(), samples});
+  std::uint64_t seed = options().seed;
+  for (const int part : {call.layer, call.branch, call.batch, call.step})
+    seed = ops::mix_bits(seed ^ static_cast<std::uint64_t>(part));
+  for (std::int64_t head = 0; head < call.heads(); ++head) {
+    for (std::int64_t r = 0; r < samples; ++r) {
+      const auto row = ops::kmeans_seed_row(seed, head, r, samples, call.video.length);
+      rows[head].as<std::int32_t>()[r] = static_cast<std::int32_t>(call.video.begin + row);
+    }
+  }
+  const TensorView errors = context.arena.tensor(DType::f32, {call.heads(), 2});
+  ops::band_profile({call.q, call.k, call.v, rows, call.video.begin, call.grid[0],
+                     call.grid[1] * call.grid[2], width, call.scale, errors},
+                    context);
+  for (std::int64_t head = 0; head < call.heads(); ++head) {
+    const auto* error = errors[head].as<float>();
+    temporal.as<std::uint8_t>()[head] = error[1] < error[0] ? 1 : 0;
+  }
+}
+
+std::vector<double> SpatiotemporalAttention::run_heads(const HeadsCall& call, Context& context) {
+  const Arena::Scope scope(context.arena);
+  const std::int64_t frames = call.grid[0];
+  const std::int64_t positions = static_cast<std::int64_t>(call.grid[1]) * call.grid[2];
+  const std::int64_t width =
+      band_width(options().density.value_or(1), call.tokens(), call.text_tokens());
+  const double spatial_density = band_density(frames, positions, width, call.text_tokens(), false);
+  const double temporal_density = band_density(frames, positions, width, call.text_tokens(), true);
+  const TensorView temporal = context.arena.tensor(DType::u8, {call.heads()});
+  if (spatial_density == 1 && temporal_density == 1) {
+    std::fill_n(temporal.as<std::uint8_t>(), temporal.numel(), std::uint8_t{0});
+    attend_densely(call, context);
+  } else {
+    profile(call, width, temporal, context);
+    const Zone zone(context.profile, "attention.kernel");
+    ops::band_attention({call.q, call.k, call.v, call.video.begin, static_cast<int>(frames),
+                         static_cast<int>(positions), temporal, width, call.scale, call.out},
+                        context);
+  }
+  last_temporal_.assign(temporal.as<std::uint8_t>(),
+                        temporal.as<std::uint8_t>() + temporal.numel());
+  last_video_ = call.video;
+  last_frames_ = frames;
+  last_width_ = width;
+  std::vector<double> densities;
+  for (const auto kind : last_temporal_)
+    densities.push_back(kind == 0 ? spatial_density : temporal_density);
+  return densities;
+}
+
+bool SpatiotemporalAttention::computed(std::int64_t head, std::int64_t query,
+                                       std::int64_t key) const {
+  const ops::BandMask mask{last_video_.begin, last_frames_, last_video_.length / last_frames_,
+                           last_width_, last_temporal_[static_cast<std::size_t>(head)] != 0};
+  return mask.sees(query, key);
+}
+
+}  // namespace sparsevid

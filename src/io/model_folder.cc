@@ -1,0 +1,74 @@
+#include "io/model_folder.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+
+namespace sparsevid {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto* kIndexName = "model_index.json";
+constexpr auto* kDefaultsName = "sparsevid.json";
+constexpr std::array<const char*, 4> kConfigNames = {
+    "config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json"};
+
+Json read_index(const fs::path& path) {
+  std::error_code error;
+  require(!path.empty() && fs::exists(path, error), ErrorKind::bad_file, "{}: no such model folder",
+          path.string());
+  require(fs::is_directory(path, error), ErrorKind::bad_file,
+          "{}: expected a model folder, found a file", path.string());
+  require(!fs::is_empty(path, error) && !error, ErrorKind::bad_file,
+          "{}: the model folder is empty or cannot be listed", path.string());
+  if (!fs::exists(path / kIndexName, error)) {
+    const bool component = fs::exists(path / "config.json", error);
+    fail(ErrorKind::bad_file, "{}: expected a diffusers pipeline folder with model_index.json{}",
+         path.string(), component ? ", found a single component; give the folder above it" : "");
+  }
+  return Json::read(path / kIndexName);
+}
+
+}  // namespace
+
+ModelFolder::ModelFolder(const fs::path& path)
+    : path_(path), index_(read_index(path)), pipeline_class_(index_.get_string("_class_name")) {
+  for (const auto& key : index_.keys()) {
+    const auto& value = index_.raw().at(key);
+    if (!value.is_array()) continue;  // a setting of the pipeline itself
+    const bool is_pair = value.size() == 2;
+    // [null, null]: a component this checkpoint does without.
+    if (is_pair && value[1].is_null()) continue;
+    require(is_pair && value[1].is_string(), ErrorKind::bad_file,
+            "{}: component '{}': expected [library, class]", index_.where(), key);
+    components_.emplace(key, value[1].get<std::string>());
+  }
+  std::error_code error;
+  if (fs::exists(path / kDefaultsName, error)) defaults_ = Json::read(path / kDefaultsName);
+}
+
+fs::path ModelFolder::component(std::string_view name) const {
+  require(has(name), ErrorKind::bad_file, "{}: names no component '{}'", index_.where(), name);
+  auto folder = path_ / name;
+  std::error_code error;
+  require(fs::is_directory(folder, error), ErrorKind::bad_file,
+          "{}: the folder of component '{}' is missing", folder.string(), name);
+  require(!fs::is_empty(folder, error), ErrorKind::bad_file,
+          "{}: the folder of component '{}' is empty", folder.string(), name);
+  return folder;
+}
+
+Json ModelFolder::config(std::string_view name) const {
+  const auto folder = component(name);
+  std::error_code error;
+  for (const auto* file : kConfigNames) {
+    if (fs::exists(folder / file, error)) return Json::read(folder / file);
+  }
+  fail(ErrorKind::bad_file, "{}: expected one of {}", folder.string(),
+       fmt::join(kConfigNames, ", "));
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,120 @@
+#include "models/dit/wan.h"
+
+#include <gtest/gtest.h>
+
+#include "models/dit/exact_attention.h"
+#include "testing/compare.h"
+#include "testing/golden.h"
+
+namespace sparsevid {
+namespace {
+
+// fp32 against the reference's fp32: both accumulate in other orders, some thousand terms deep.
+constexpr double kTolerance = 1e-4;
+
+std::unique_ptr<WanDit> load(const char* folder, DType dtype, Context& context) {
+  const auto path = golden_path(folder) / "transformer";
+  return std::make_unique<WanDit>(WanConfig::parse(Json::read(path / "config.json")),
+                                  std::make_shared<Checkpoint>(path), dtype, context);
+}
+
+// Runs both branches of one step on the golden's inputs and compares each with `name`.
+double worst_velocity_error(WanDit& dit, const Golden& golden, const TensorView& latents, int step,
+                            const Golden& expected, Context& context) {
+  ExactAttention attention;
+  double worst = 0;
+  for (const int branch : {0, 1}) {
+    const std::string side = branch == 0 ? "cond" : "uncond";
+    Tensor velocity(DType::f32, latents.shape());
+    const std::string name = "step" + std::to_string(step);
+    const double timestep = element(golden.get("timesteps"), step);
+    dit.forward({.latents = latents, .timestep = timestep, .step = step, .branch = branch},
+                attention, velocity, context);
+    worst =
+        std::max(worst, relative_error(velocity, expected.get(name + "." + side + ".velocity")[0]));
+  }
+  return worst;
+}
+
+void set_texts(WanDit& dit, const Golden& golden, Context& context) {
+  dit.set_text(0, golden.get("text.prompt.states"), context);
+  dit.set_text(1, golden.get("text.negative.states"), context);
+}
+
+TEST(Wan, EveryStageOfEveryStepAgreesWithTheReferenceInFp32) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const auto dit = load("wan_t2v_tiny", DType::f32, context);
+  set_texts(*dit, golden, context);
+  const std::int64_t steps = golden.get("timesteps").size(0);
+  ASSERT_EQ(steps, 4);
+  for (int step = 0; step < steps; ++step) {
+    const std::string name = "step" + std::to_string(step);
+    int compared = 0;
+    dit->observe_blocks([&](int layer, const TensorView& hidden) {
+      const std::string stage = name + ".cond." + (layer == 0 ? "first_block" : "last_block");
+      if (!golden.has(stage) || compared == 2) return;  // the conditional branch runs first
+      EXPECT_TRUE(close(hidden, golden.get(stage)[0], kTolerance)) << stage;
+      ++compared;
+    });
+    const TensorView latents =
+        golden.get(step == 0 ? "noise" : "step" + std::to_string(step - 1) + ".latents")[0];
+    EXPECT_LT(worst_velocity_error(*dit, golden, latents, step, golden, context), kTolerance)
+        << name;
+    EXPECT_EQ(compared, step == 0 || step == steps - 1 ? 2 : 0);
+  }
+}
+
+TEST(Wan, HeadsOf64AndBf16StorageAgreeWithTheReferenceInFp32) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_c.f32.safetensors");
+  const auto dit = load("wan_t2v_tiny_hd64", DType::f32, context);
+  set_texts(*dit, golden, context);
+  EXPECT_LT(worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context),
+            kTolerance);
+}
+
+TEST(Wan, Bf16IsNoFurtherFromFp32ThanTheReferencesOwnBf16) {
+  Context context;
+  for (const std::string name : {"case_a", "case_b", "case_c"}) {
+    const Golden exact = read_golden("wan_t2v_tiny." + name + ".f32.safetensors");
+    const Golden rounded = read_golden("wan_t2v_tiny." + name + ".bf16.safetensors");
+    const auto dit =
+        load(name == "case_c" ? "wan_t2v_tiny_hd64" : "wan_t2v_tiny", DType::bf16, context);
+    // The reference's bf16 run has bf16 text states too.
+    dit->set_text(0, rounded.get("text.prompt.states"), context);
+    dit->set_text(1, rounded.get("text.negative.states"), context);
+    double reference = 0;
+    for (const std::string side : {"cond", "uncond"})
+      reference = std::max(reference, relative_error(rounded.get("step0." + side + ".velocity"),
+                                                     exact.get("step0." + side + ".velocity")));
+    const double ours = worst_velocity_error(*dit, exact, exact.get("noise")[0], 0, exact, context);
+    EXPECT_LT(ours, 1.1 * reference) << name;
+    EXPECT_GT(ours, 1e-4) << name << ": too good to have run in bf16";
+  }
+}
+
+TEST(Wan, ASecondForwardAllocatesNothing) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const auto dit = load("wan_t2v_tiny", DType::f32, context);
+  set_texts(*dit, golden, context);
+  worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context);
+  const long before = context.arena.allocations();
+  worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context);
+  EXPECT_EQ(context.arena.allocations(), before);
+}
+
+TEST(Wan, AStopRequestEndsTheForward) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const auto dit = load("wan_t2v_tiny", DType::f32, context);
+  set_texts(*dit, golden, context);
+  const std::atomic<bool> cancel = true;
+  context.cancel = &cancel;
+  EXPECT_THROW(worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context),
+               Error);
+}
+
+}  // namespace
+}  // namespace sparsevid

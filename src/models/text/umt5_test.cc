@@ -1,0 +1,55 @@
+#include "models/text/umt5.h"
+
+#include <gtest/gtest.h>
+
+#include "testing/compare.h"
+#include "testing/golden.h"
+
+namespace sparsevid {
+namespace {
+
+Tensor encode(const Golden& golden, const std::string& which, DType dtype, Context& context) {
+  const auto path = golden_path("wan_t2v_tiny") / "text_encoder";
+  Umt5Encoder encoder(Umt5Config::parse(Json::read(path / "config.json")),
+                      std::make_shared<Checkpoint>(path), dtype, context);
+  const TensorView ids = golden.get("text." + which + ".ids");
+  std::vector<int> values;
+  for (std::int64_t i = 0; i < ids.numel(); ++i)
+    values.push_back(static_cast<int>(element(ids, i)));
+  return encoder.encode(values, context);
+}
+
+TEST(Umt5, StatesAgreeWithTheReferenceInFp32) {
+  Context context;
+  for (const std::string name : {"case_a", "case_b", "case_c"}) {
+    const Golden golden = read_golden("wan_t2v_tiny." + name + ".f32.safetensors");
+    for (const std::string which : {"prompt", "negative"}) {
+      const Tensor states = encode(golden, which, DType::f32, context);
+      EXPECT_TRUE(close(states, golden.get("text." + which + ".states"), 1e-4)) << name << which;
+    }
+  }
+}
+
+TEST(Umt5, Bf16IsNoFurtherFromFp32ThanTheReferencesOwnBf16) {
+  Context context;
+  const Golden exact = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const Golden rounded = read_golden("wan_t2v_tiny.case_a.bf16.safetensors");
+  const TensorView expected = exact.get("text.prompt.states");
+  const double reference = relative_error(rounded.get("text.prompt.states"), expected);
+  const double ours = relative_error(encode(exact, "prompt", DType::bf16, context), expected);
+  EXPECT_LT(ours, 1.1 * reference);
+  EXPECT_GT(ours, 1e-4);
+}
+
+TEST(Umt5, BucketsOfRelativePositionsAgreeWithTheReference) {
+  const Golden golden = read_golden("ops.safetensors");
+  const TensorView distance = golden.get("umt5.distance");
+  const TensorView bucket = golden.get("umt5.bucket");
+  for (std::int64_t i = 0; i < distance.numel(); ++i)
+    EXPECT_EQ(relative_position_bucket(static_cast<int>(element(distance, i)), 32, 128),
+              element(bucket, i))
+        << "distance " << element(distance, i);
+}
+
+}  // namespace
+}  // namespace sparsevid

@@ -1,0 +1,56 @@
+// The decoder half of Wan's VAE.
+#pragma once
+
+#include <vector>
+
+#include "models/vae/wan_vae_config.h"
+#include "models/vae/wan_vae_layers.h"
+
+namespace sparsevid {
+
+class WanVaeDecoder {
+ public:
+  void declare(nn::WeightTable& table, const WanVaeConfig& config);
+  /// After loading; folds the latents' mean and deviation into the first layer.
+  void finish();
+
+  /// Decodes the next latent frames [frames, height, width, z_dim] of a sequence. Returns scratch
+  /// [frames', 8 height, 8 width, 3], valid until the caller's Scope ends; frames' is 4 frames,
+  /// less 3 for the first of a sequence.
+  TensorView decode_chunk(FrameCache& cache, const TensorView& latents, bool first,
+                          Context& context) const;
+  /// Bytes decode_chunk and its cache take for one latent frame of height x width.
+  std::size_t workspace_bytes(std::int64_t height, std::int64_t width) const;
+
+ private:
+  struct UpBlock {
+    std::vector<VaeResidualBlock> resnets;
+    bool upsamples = false;
+    bool upsamples_time = false;
+    CausalConv time_conv;
+    FrameConv resample;
+  };
+
+  // Two buffers that layers read from and write to in turn.
+  struct Buffers {
+    void* current;
+    void* other;
+  };
+
+  TensorView upsample(const UpBlock& block, FrameCache& cache, const TensorView& x, bool first,
+                      Buffers& buffers, Context& context) const;
+  // Elements of the largest tensor between layers, for `frames` latent frames.
+  std::int64_t largest(std::int64_t frames, std::int64_t height, std::int64_t width) const;
+
+  WanVaeConfig config_;
+  DType dtype_ = DType::f32;
+  TensorView post_quant_weight_, post_quant_bias_;  // as stored
+  Tensor folded_weight_, folded_bias_;              // with mean and deviation folded in
+  nn::Linear post_quant_;
+  CausalConv conv_in_, conv_out_;
+  VaeMidBlock mid_;
+  std::vector<UpBlock> up_blocks_;
+  TensorView norm_out_;
+};
+
+}  // namespace sparsevid

@@ -1,0 +1,127 @@
+#include "nn/weight_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "ops/copy.h"
+
+namespace sparsevid::nn {
+namespace {
+
+bool is_convertible(DType dtype) {
+  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
+void append(std::string& message, std::string_view what, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  if (!message.empty()) message += "; ";
+  message += fmt::format("{} {}: ", names.size(), what);
+  for (std::size_t i = 0; i < names.size(); ++i) message += (i == 0 ? "" : ", ") + names[i];
+}
+
+}  // namespace
+
+void WeightTable::add(std::string name, const Shape& shape, TensorView& destination,
+                      Precision precision) {
+  entries_.push_back({std::move(name), shape, &destination, precision, false});
+}
+
+void WeightTable::add_optional(std::string name, const Shape& shape, TensorView& destination,
+                               Precision precision) {
+  entries_.push_back({std::move(name), shape, &destination, precision, true});
+}
+
+void WeightTable::add_alias(std::string name, std::string alias) {
+  aliases_.push_back({std::move(name), std::move(alias)});
+}
+
+void WeightTable::ignore(std::string pattern) { ignored_.push_back(std::move(pattern)); }
+
+std::size_t WeightTable::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& entry : entries_)
+    sum += static_cast<std::size_t>(entry.shape.numel()) * size_of(kept_dtype(entry, compute_));
+  return sum;
+}
+
+const TensorView* WeightTable::find(const Checkpoint& checkpoint, const std::string& name) const {
+  if (const auto* view = checkpoint.find(name)) return view;
+  for (const auto& [aliased, alias] : aliases_)
+    if (aliased == name)
+      if (const auto* view = checkpoint.find(alias)) return view;
+  return nullptr;
+}
+
+bool WeightTable::expects(const std::string& name) const {
+  return std::any_of(aliases_.begin(), aliases_.end(),
+                     [&](const Alias& alias) { return alias.alias == name; }) ||
+         std::any_of(ignored_.begin(), ignored_.end(), [&](const std::string& pattern) {
+           return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1))
+                                         : name == pattern;
+         });
+}
+
+WeightMismatch WeightTable::compare(const Checkpoint& checkpoint) const {
+  WeightMismatch mismatch;
+  std::vector<std::string> declared;
+  declared.reserve(entries_.size());
+  for (const auto& entry : entries_) {
+    declared.push_back(entry.name);
+    try {
+      const auto* view = find(checkpoint, entry.name);
+      if (view == nullptr) {
+        if (!entry.optional) mismatch.missing.push_back(entry.name);
+      } else if (view->shape() != entry.shape) {
+        mismatch.wrong.push_back(fmt::format("{} (expected {}, found {})", entry.name,
+                                             entry.shape.str(), view->shape().str()));
+      } else if (!is_convertible(view->dtype())) {
+        mismatch.wrong.push_back(fmt::format("{} (expected a floating-point type, found {})",
+                                             entry.name, to_string(view->dtype())));
+      }
+    } catch (const Error& error) {
+      mismatch.wrong.push_back(fmt::format("{} ({})", entry.name, error.what()));
+    }
+  }
+  std::sort(declared.begin(), declared.end());
+  for (const auto& name : checkpoint.names())
+    if (!std::binary_search(declared.begin(), declared.end(), name) && !expects(name))
+      mismatch.unexpected.push_back(name);
+  return mismatch;
+}
+
+LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) const {
+  const WeightMismatch mismatch = compare(checkpoint);
+  if (!mismatch.empty()) {
+    std::string message;
+    append(message, "missing", mismatch.missing);
+    append(message, "unexpected", mismatch.unexpected);
+    append(message, "of another shape or type", mismatch.wrong);
+    fail(ErrorKind::bad_file, "{}: the tensors are not those of this model: {}",
+         checkpoint.folder().string(), message);
+  }
+  LoadedWeights loaded;
+  for (const auto& entry : entries_) {
+    const auto* view = find(checkpoint, entry.name);
+    if (view == nullptr) continue;
+    context.check_cancelled();
+    const DType kept = kept_dtype(entry, view->dtype());
+    if (view->dtype() == kept) {
+      *entry.destination = *view;
+      loaded.mapped_bytes += view->bytes();
+    } else {
+      Tensor copy(kept, entry.shape);
+      ops::copy({*view, copy}, context);
+      *entry.destination = copy;
+      loaded.converted_bytes += copy->bytes();
+      loaded.converted.push_back(std::move(copy));
+    }
+  }
+  log(LogCategory::memory, "{}: {} weights, {} bytes mapped, {} bytes converted to {}",
+      checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.converted_bytes,
+      to_string(compute_));
+  return loaded;
+}
+
+}  // namespace sparsevid::nn

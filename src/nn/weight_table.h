@@ -1,0 +1,85 @@
+// Which tensors a model takes from a checkpoint, and their loading.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+#include "core/tensor.h"
+#include "io/checkpoint.h"
+
+namespace sparsevid::nn {
+
+/// In which type a weight is kept: the type the model computes in, always f32, or as it is stored
+/// (tables of which few rows are read).
+enum class Precision : std::uint8_t { compute, f32, stored };
+
+/// Memory of weights that could not be used where the file is mapped.
+struct LoadedWeights {
+  std::vector<Tensor> converted;
+  std::size_t mapped_bytes = 0;
+  std::size_t converted_bytes = 0;
+  std::size_t bytes() const { return mapped_bytes + converted_bytes; }
+};
+
+/// What a checkpoint and a table disagree about; each entry names a tensor.
+struct WeightMismatch {
+  std::vector<std::string> missing;
+  std::vector<std::string> unexpected;
+  std::vector<std::string> wrong;  ///< with the shape or type expected and found
+  bool empty() const { return missing.empty() && unexpected.empty() && wrong.empty(); }
+};
+
+class WeightTable {
+ public:
+  explicit WeightTable(DType compute) : compute_(compute) {}
+
+  /// A tensor that has to be there. `destination` is set by load(); it must not move until then.
+  void add(std::string name, const Shape& shape, TensorView& destination,
+           Precision precision = Precision::compute);
+  /// A tensor that may be missing; `destination` is left alone then.
+  void add_optional(std::string name, const Shape& shape, TensorView& destination,
+                    Precision precision = Precision::compute);
+  /// Another name under which the tensor declared as `name` may stand; ignored when both are there.
+  void add_alias(std::string name, std::string alias);
+  /// A tensor that may be there and is not read. A name ending in '*' stands for all that begin so.
+  void ignore(std::string pattern);
+
+  DType compute_dtype() const { return compute_; }
+  /// Bytes of all declared weights in the types they are kept in (`stored` counts as computed).
+  std::size_t bytes() const;
+
+  WeightMismatch compare(const Checkpoint& checkpoint) const;
+  /// Sets every destination: to the mapped file itself where it holds the wanted type, else to a
+  /// converted copy in the result. Both `checkpoint` and the result must outlive the destinations.
+  /// Throws Error(bad_file) that lists every missing, unexpected and wrong tensor.
+  LoadedWeights load(const Checkpoint& checkpoint, Context& context) const;
+
+ private:
+  struct Entry {
+    std::string name;
+    Shape shape;
+    TensorView* destination;
+    Precision precision;
+    bool optional;
+  };
+  struct Alias {
+    std::string name;
+    std::string alias;
+  };
+  DType kept_dtype(const Entry& entry, DType stored) const {
+    if (entry.precision == Precision::stored) return stored;
+    return entry.precision == Precision::f32 ? DType::f32 : compute_;
+  }
+  const TensorView* find(const Checkpoint& checkpoint, const std::string& name) const;
+  bool expects(const std::string& name) const;
+
+  DType compute_;
+  std::vector<Entry> entries_;
+  std::vector<Alias> aliases_;
+  std::vector<std::string> ignored_;
+};
+
+}  // namespace sparsevid::nn

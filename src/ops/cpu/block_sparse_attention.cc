@@ -1,0 +1,213 @@
+// Keys and values are packed once per head in the order of their clusters, each cluster beginning a
+// group, and behind them the means of the clusters. The list of a query cluster is then a few runs
+// of groups, and its tiles read queries and write outputs at their tokens' places.
+#include "ops/cpu/block_sparse_attention.h"
+
+#include <cmath>
+
+#include "base/parallel.h"
+#include "ops/cpu/attention_scratch.h"
+
+namespace sparsevid::ops::cpu {
+namespace {
+
+/// Clusters packed by one thread at a time; even, so that pairs of means are not split.
+constexpr std::int64_t kPackClusters = 16;
+
+/// Some queries of one query cluster.
+struct Tile {
+  std::int32_t head;  // of those at work
+  std::int32_t cluster;
+  std::int32_t begin;  // place in the cluster-sorted sequence
+  std::int32_t count;
+  std::int64_t cost;
+};
+
+class BlockSparse {
+ public:
+  BlockSparse(const AttentionKernel& kernel, const BlockSparseAttentionParams& params,
+              Context& context)
+      : kernel_(kernel),
+        params_(params),
+        context_(context),
+        q_len_(params.q.size(1)),
+        k_len_(params.k.size(1)),
+        q_clusters_(params.chosen.size(1)),
+        k_clusters_(params.chosen.size(2)),
+        head_dim_(static_cast<int>(params.q.size(2))),
+        has_tail_(params.k_mean.defined()),
+        tail_begin_((k_len_ + (kernel.group - 1) * k_clusters_) / kernel.group),
+        groups_(tail_begin_ + (has_tail_ ? divide_up(k_clusters_, kernel.group) : 0)) {}
+
+  void run() {
+    const std::int64_t heads = params_.q.size(0);
+    const Arena::Scope scope(context_.arena);
+    const std::int64_t tiles_per_head = q_clusters_ + q_len_ / kernel_.tile_rows;
+    const std::int64_t at_once = heads_at_once(heads, tiles_per_head, context_.threads);
+    Arena& arena = context_.arena;
+    begin_of_cluster_ = arena.array<std::int32_t>(at_once * (k_clusters_ + 1));
+    tail_bias_ = arena.array<float>(at_once * k_clusters_);
+    tiles_ = arena.array<Tile>(at_once * tiles_per_head);
+    list_stride_ = groups_ + kernel_.group_multiple;
+    lists_ = arena.array<KeyGroup>(list_stride_ * context_.threads);
+    const TileScratch scratch(kernel_, head_dim_, context_.threads, arena);
+    const PackedHeads packed(kernel_, head_dim_, at_once, groups_, arena);
+    for (first_head_ = 0; first_head_ < heads; first_head_ += at_once) {
+      context_.check_cancelled();
+      const std::int64_t now = std::min(at_once, heads - first_head_);
+      place_clusters(now);
+      pack(now, packed);
+      const std::int64_t tiles = collect_tiles(now);
+      parallel_for(context_.threads, tiles, 1, [&](std::int64_t item, std::int64_t) {
+        run_tile(tiles_[item], packed, scratch.of_thread(thread_index()));
+      });
+    }
+  }
+
+ private:
+  const std::int32_t* k_offsets(std::int64_t head) const {
+    return params_.k_offsets[first_head_ + head].as<std::int32_t>();
+  }
+  const std::int32_t* q_offsets(std::int64_t head) const {
+    return params_.q_offsets[first_head_ + head].as<std::int32_t>();
+  }
+  const std::uint8_t* chosen(std::int64_t head, std::int64_t cluster) const {
+    return params_.chosen[first_head_ + head][cluster].as<std::uint8_t>();
+  }
+
+  void place_clusters(std::int64_t heads) {
+    for (std::int64_t head = 0; head < heads; ++head) {
+      const std::int32_t* offsets = k_offsets(head);
+      std::int32_t* begin = begin_of_cluster_ + head * (k_clusters_ + 1);
+      begin[0] = 0;
+      for (std::int64_t c = 0; c < k_clusters_; ++c) {
+        const std::int32_t size = offsets[c + 1] - offsets[c];
+        begin[c + 1] = begin[c] + static_cast<std::int32_t>(divide_up(size, kernel_.group));
+        tail_bias_[head * k_clusters_ + c] =
+            size == 0 ? kMasked : static_cast<float>(std::log(size) / params_.scale);
+      }
+    }
+  }
+
+  void pack(std::int64_t heads, const PackedHeads& packed) {
+    const std::int64_t pieces = divide_up(k_clusters_, kPackClusters);
+    parallel_for(context_.threads, heads * pieces, 1, [&](std::int64_t item, std::int64_t) {
+      const std::int64_t head = item / pieces;
+      const std::int64_t from = first_head_ + head;
+      const std::int64_t begin = item % pieces * kPackClusters;
+      const std::int64_t end = std::min(begin + kPackClusters, k_clusters_);
+      const std::int32_t* offsets = k_offsets(head);
+      const auto* order = params_.k_order[from].as<std::int32_t>();
+      for (std::int64_t c = begin; c < end; ++c) {
+        const std::int64_t size = offsets[c + 1] - offsets[c];
+        packed.pack(attention_rows(params_.k[from], order, offsets[c], size, k_len_),
+                    attention_rows(params_.v[from], order, offsets[c], size, k_len_), head,
+                    begin_of_cluster_[head * (k_clusters_ + 1) + c]);
+      }
+      if (has_tail_)
+        packed.pack(attention_rows(params_.k_mean[from], nullptr, begin, end - begin),
+                    attention_rows(params_.v_mean[from], nullptr, begin, end - begin), head,
+                    tail_begin_ + begin / kernel_.group);
+    });
+  }
+
+  /// The tiles of the heads at work, the most expensive first.
+  std::int64_t collect_tiles(std::int64_t heads) {
+    std::int64_t count = 0;
+    for (std::int64_t head = 0; head < heads; ++head) {
+      for (std::int64_t c = 0; c < q_clusters_; ++c) {
+        const std::int32_t begin = q_offsets(head)[c];
+        const std::int32_t rows = q_offsets(head)[c + 1] - begin;
+        if (rows == 0) continue;
+        const std::int64_t keys = keys_chosen(head, c);
+        const auto pieces = static_cast<std::int32_t>(divide_up(rows, kernel_.tile_rows));
+        for (std::int32_t piece = 0; piece < pieces; ++piece) {
+          const auto first = static_cast<std::int32_t>(std::int64_t{rows} * piece / pieces);
+          const auto last = static_cast<std::int32_t>(std::int64_t{rows} * (piece + 1) / pieces);
+          tiles_[count++] = {static_cast<std::int32_t>(head), static_cast<std::int32_t>(c),
+                             begin + first, last - first, keys * (last - first)};
+        }
+      }
+    }
+    std::sort(tiles_, tiles_ + count, [](const Tile& a, const Tile& b) { return a.cost > b.cost; });
+    return count;
+  }
+
+  std::int64_t keys_chosen(std::int64_t head, std::int64_t cluster) const {
+    const std::uint8_t* choice = chosen(head, cluster);
+    const std::int32_t* offsets = k_offsets(head);
+    std::int64_t keys = has_tail_ ? k_clusters_ : 0;
+    for (std::int64_t c = 0; c < k_clusters_; ++c)
+      keys += (choice[c] != 0 ? 1 : 0) * (offsets[c + 1] - offsets[c]);
+    return keys;
+  }
+
+  KeyList list_of(const Tile& tile) const {
+    KeyList list{lists_ + list_stride_ * thread_index()};
+    const std::uint8_t* choice = chosen(tile.head, tile.cluster);
+    const std::int32_t* offsets = k_offsets(tile.head);
+    const std::int32_t* begin = begin_of_cluster_ + tile.head * (k_clusters_ + 1);
+    for (std::int64_t c = 0; c < k_clusters_; ++c)
+      if (choice[c] != 0) list.add_keys(begin[c], offsets[c + 1] - offsets[c], kernel_.group);
+    if (has_tail_) add_tail(tile, list);
+    list.pad(kernel_);
+    return list;
+  }
+
+  void add_tail(const Tile& tile, KeyList& list) const {
+    const std::uint8_t* choice = chosen(tile.head, tile.cluster);
+    const float* bias = tail_bias_ + tile.head * k_clusters_;
+    const auto bias_of = [&](std::int64_t c) {
+      return c < k_clusters_ && choice[c] == 0 ? bias[c] : kMasked;
+    };
+    for (std::int64_t c = 0; c < k_clusters_; c += kernel_.group) {
+      const KeyGroup means = {static_cast<std::int32_t>(tail_begin_ + c / kernel_.group),
+                              {bias_of(c), kernel_.group > 1 ? bias_of(c + 1) : kMasked}};
+      if (means.bias[0] != kMasked || means.bias[1] != kMasked) list.groups[list.count++] = means;
+    }
+  }
+
+  void run_tile(const Tile& work, const PackedHeads& packed, void* scratch) const {
+    const std::int64_t head = first_head_ + work.head;
+    const auto* order = params_.q_order[head].as<std::int32_t>();
+    const KeyList list = list_of(work);
+    AttentionTile tile;
+    tile.q = attention_rows(params_.q[head], order, work.begin, work.count, q_len_);
+    tile.out = attention_rows(params_.out[head], order, work.begin, work.count);
+    tile.head_dim = head_dim_;
+    tile.keys = packed.keys(work.head);
+    tile.values = packed.values(work.head);
+    tile.groups = list.groups;
+    tile.group_count = static_cast<int>(list.count);
+    tile.scale = static_cast<float>(params_.scale);
+    tile.scratch = scratch;
+    kernel_.run(tile);
+  }
+
+  const AttentionKernel& kernel_;
+  const BlockSparseAttentionParams& params_;
+  Context& context_;
+  std::int64_t q_len_;
+  std::int64_t k_len_;
+  std::int64_t q_clusters_;
+  std::int64_t k_clusters_;
+  int head_dim_;
+  bool has_tail_;
+  std::int64_t tail_begin_;  // group of the first mean, behind the most groups the keys can take
+  std::int64_t groups_;
+  std::int64_t first_head_ = 0;
+  std::int32_t* begin_of_cluster_ = nullptr;  // [heads at work, k_clusters + 1] groups
+  float* tail_bias_ = nullptr;                // [heads at work, k_clusters]
+  Tile* tiles_ = nullptr;
+  KeyGroup* lists_ = nullptr;  // one for each thread
+  std::int64_t list_stride_ = 0;
+};
+
+}  // namespace
+
+void block_sparse_attention(const AttentionKernel& kernel, const BlockSparseAttentionParams& params,
+                            Context& context) {
+  BlockSparse(kernel, params, context).run();
+}
+
+}  // namespace sparsevid::ops::cpu

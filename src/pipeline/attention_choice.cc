@@ -1,0 +1,170 @@
+#include "pipeline/attention_choice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "attention/default_options.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "pipeline/recipe.h"
+
+namespace sparsevid {
+namespace {
+
+/// A setting, and where it stands in AttentionOptions; one of the members is not null.
+struct Place {
+  AttentionSettingInfo info;
+  double AttentionOptions::*share = nullptr;
+  std::optional<double> AttentionOptions::*budget = nullptr;
+  int AttentionOptions::*count = nullptr;
+  bool AttentionOptions::*on_off = nullptr;
+};
+
+Place share(const char* name, double AttentionOptions::*member, const char* help) {
+  return {.info = {name, SettingKind::share, help}, .share = member};
+}
+Place budget(const char* name, std::optional<double> AttentionOptions::*member, const char* help) {
+  return {.info = {name, SettingKind::share, help}, .budget = member};
+}
+Place count(const char* name, int AttentionOptions::*member, const char* help) {
+  return {.info = {name, SettingKind::count, help}, .count = member};
+}
+Place on_off(const char* name, bool AttentionOptions::*member, const char* help) {
+  return {.info = {name, SettingKind::on_off, help}, .on_off = member};
+}
+
+using Options = AttentionOptions;
+
+const std::vector<Place>& places() {
+  static const std::vector<Place> all = {
+      budget("density", &Options::density, "share of the query-key pairs to compute"),
+      budget("top_p", &Options::top_p, "share of the attention mass to keep, instead of --density"),
+      share("dense_steps", &Options::dense_steps, "share of the steps that stay dense"),
+      share("dense_layers", &Options::dense_layers, "share of the layers that stay dense"),
+      count("query_clusters", &Options::query_clusters, "clusters of queries, 0: by the tokens"),
+      count("key_clusters", &Options::key_clusters, "clusters of keys, 0: by the tokens"),
+      share("min_clusters", &Options::min_clusters, "share of key clusters always kept by --top-p"),
+      count("kmeans_iterations", &Options::kmeans_iterations, "iterations of a fresh clustering"),
+      count("kmeans_iterations_warm", &Options::kmeans_iterations_warm,
+            "iterations from the clusters before, 0: always fresh"),
+      count("recluster_every", &Options::recluster_every,
+            "steps between clusterings, 0: never again"),
+      on_off("cluster_in_dense_steps", &Options::cluster_in_dense_steps,
+             "cluster already in dense steps"),
+      count("profile_rows", &Options::profile_rows, "svg1: queries that choose a head's band"),
+      on_off("tail", &Options::tail, "semantic-tail: unchosen clusters as their means"),
+      on_off("scores_from_queries", &Options::scores_from_queries,
+             "semantic-tail: scores from every query"),
+      on_off("error_per_token", &Options::error_per_token,
+             "semantic-tail: choose by the error left, per token"),
+      on_off("shared_threshold", &Options::shared_threshold,
+             "semantic-tail: one threshold for all heads of a layer"),
+      count("min_tokens", &Options::min_tokens, "shorter videos stay dense"),
+      count("attention_quality", &Options::quality_rows,
+            "queries a call compared with exact attention, for the report"),
+  };
+  return all;
+}
+
+const Place* find_place(const std::string& name) {
+  for (const auto& place : places())
+    if (place.info.name == name) return &place;
+  return nullptr;
+}
+
+std::string flag_of(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name;
+}
+
+std::string value_text(const AttentionOptions& options, const Place& place) {
+  if (place.share != nullptr) return fmt::format("{}", options.*place.share);
+  if (place.count != nullptr) return fmt::format("{}", options.*place.count);
+  if (place.on_off != nullptr) return options.*place.on_off ? "1" : "0";
+  const auto& value = options.*place.budget;
+  return value ? fmt::format("{}", *value) : "";
+}
+
+}  // namespace
+
+const std::vector<AttentionSettingInfo>& attention_settings() {
+  static const std::vector<AttentionSettingInfo> infos = [] {
+    std::vector<AttentionSettingInfo> result;
+    for (const auto& place : places()) result.push_back(place.info);
+    return result;
+  }();
+  return infos;
+}
+
+void set_attention(AttentionOptions& options, const std::string& name, double value) {
+  const Place* place = find_place(name);
+  require(place != nullptr, ErrorKind::bad_input,
+          "attention setting '{}': expected one of those that sparsevid generate --help lists",
+          name);
+  if (place->count != nullptr) {
+    require(value >= 0 && value <= 1 << 30 && value == std::floor(value), ErrorKind::bad_input,
+            "{}: expected a whole number from 0, found {}", flag_of(name), value);
+    options.*place->count = static_cast<int>(value);
+  } else if (place->on_off != nullptr) {
+    require(value == 0 || value == 1, ErrorKind::bad_input, "{}: expected on or off, found {}",
+            flag_of(name), value);
+    options.*place->on_off = value == 1;
+  } else if (place->share != nullptr) {
+    options.*place->share = value;
+  } else {
+    options.*place->budget = value;
+  }
+}
+
+AttentionOptions choose_attention(const Recipe& recipe, int height,
+                                  const GenerateOptions& options) {
+  const RecipeDefaults& defaults = recipe.defaults();
+  const std::string method = options.attention.empty() ? defaults.attention : options.attention;
+  AttentionOptions result = default_options(method, recipe.attention_family(), height);
+  const auto apply = [&](const std::map<std::string, double>& settings) {
+    // Two ways to say how much: the later one replaces the earlier.
+    if (settings.contains("density") && !settings.contains("top_p")) result.top_p.reset();
+    if (settings.contains("top_p") && !settings.contains("density")) result.density.reset();
+    for (const auto& [name, value] : settings) set_attention(result, name, value);
+  };
+  if (method == defaults.attention) apply(defaults.attention_settings);
+  apply(options.attention_settings);
+  if (method == "dense" && !options.attention_settings.empty())
+    warn(fmt::format("{} has no effect on dense attention",
+                     flag_of(options.attention_settings.begin()->first)));
+  result.seed = options.seed;
+  validate(result);
+  return result;
+}
+
+std::map<std::string, std::string> describe(const AttentionOptions& options) {
+  std::map<std::string, std::string> text = {{"attention", options.method}};
+  if (options.method == "dense") return text;
+  for (const auto& place : places()) {
+    const std::string value = value_text(options, place);
+    if (!value.empty()) text["attention." + place.info.name] = value;
+  }
+  return text;
+}
+
+std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
+  if (options.method == "dense") return 0;
+  const auto rows =
+      static_cast<std::uint64_t>(size.heads) * static_cast<std::uint64_t>(size.tokens);
+  const std::uint64_t permuted = 4 * rows * static_cast<std::uint64_t>(size.head_dim) * 2;
+  if (options.method == "svg1") return permuted;
+  const ClusterNumbers clusters = cluster_numbers(options, size.tokens);
+  const auto heads = static_cast<std::uint64_t>(size.heads);
+  const auto query = static_cast<std::uint64_t>(clusters.query);
+  const auto key = static_cast<std::uint64_t>(clusters.key);
+  const std::uint64_t means =
+      heads * (query + 2 * key) * static_cast<std::uint64_t>(size.head_dim) * sizeof(float);
+  const std::uint64_t orders = 2 * rows * sizeof(std::int32_t);
+  const std::uint64_t scores = heads * query * key * (sizeof(float) + 1);
+  const auto kept =
+      static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches);
+  return kept * (means + orders) + scores + orders;
+}
+
+}  // namespace sparsevid

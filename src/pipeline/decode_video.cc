@@ -1,0 +1,46 @@
+#include "pipeline/decode_video.h"
+
+#include "base/error.h"
+#include "io/video_writer.h"
+#include "ops/to_rgb8.h"
+
+namespace sparsevid {
+
+void decode_video(Vae& vae, const TensorView& latents, const std::array<int, 3>& size, double fps,
+                  const Metadata& metadata, const std::filesystem::path& output,
+                  ProgressReporter& progress, Context& context) {
+  VideoSettings settings;
+  settings.width = size[2];
+  settings.height = size[1];
+  settings.fps = fps;
+  settings.threads = context.threads;
+  settings.metadata = metadata;
+  VideoWriter writer(output, settings);
+
+  progress.begin(Stage::decoding, size[0]);
+  int written = 0;
+  vae.decode(
+      latents,
+      [&](const TensorView& frames) {
+        require(frames.size(1) == size[1] && frames.size(2) == size[2], ErrorKind::internal,
+                "decoder: expected frames of {} x {}, found {}", size[1], size[2],
+                frames.shape().str());
+        const Arena::Scope scope(context.arena);
+        const TensorView rgb = context.arena.tensor(DType::u8, frames.shape());
+        ops::to_rgb8({.x = frames, .out = rgb}, context);
+        const Zone zone(context.profile, "encode");
+        for (std::int64_t i = 0; i < rgb.size(0); ++i) {
+          context.check_cancelled();
+          writer.write_frame(rgb[i].as<std::uint8_t>(), rgb.stride(1));
+        }
+        written += static_cast<int>(rgb.size(0));
+        progress.complete(written);
+      },
+      context);
+  require(written == size[0], ErrorKind::internal, "decoder: expected {} frames, found {}", size[0],
+          written);
+  const Zone zone(context.profile, "encode");
+  writer.finish();
+}
+
+}  // namespace sparsevid

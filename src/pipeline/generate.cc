@@ -1,0 +1,223 @@
+#include "pipeline/generate.h"
+
+#include <omp.h>
+
+#include <exception>
+#include <new>
+
+#include "attention/factory/factory.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "io/atomic_file.h"
+#include "pipeline/decode_video.h"
+#include "pipeline/denoise.h"
+#include "pipeline/output_files.h"
+#include "sampling/noise.h"
+
+namespace sparsevid {
+namespace {
+
+/// The states of both prompts; `unconditional` is undefined without guidance.
+struct TextStates {
+  Tensor conditional;
+  Tensor unconditional;
+};
+
+class Run {
+ public:
+  Run(const Recipe& recipe, const GenerateOptions& options, Observer* observer)
+      : recipe_(recipe),
+        options_(options),
+        progress_(observer),
+        settings_(resolve_settings(recipe, options)),
+        kept_(options) {
+    context_.threads = settings_.threads;
+    context_.cancel = options.cancel;
+    omp_set_num_threads(settings_.threads);
+  }
+
+  RunReport run() {
+    const double start = now_seconds();
+    check_outputs(options_);
+    Tensor latents;
+    Metadata metadata;
+    if (settings_.decode_only) {
+      latents = open_latents(metadata);
+    } else {
+      metadata = to_metadata(settings_, recipe_);
+      size_ = {settings_.frames, settings_.height, settings_.width};
+    }
+    const Shape shape = recipe_.latent_shape(settings_.height, settings_.width, settings_.frames);
+    check_disk_space(options_, size_, shape);
+    check_memory_plan();
+    if (!settings_.decode_only) {
+      latents = sample(shape);
+      kept_.write(latents, metadata);
+    }
+    decode(latents, metadata);
+    kept_.finish();
+    return report(metadata, now_seconds() - start);
+  }
+
+ private:
+  /// A stage of the report: from its construction to its end.
+  class Stopwatch {
+   public:
+    Stopwatch(RunReport& report, const char* stage)
+        : report_(report), stage_(stage), start_(now_seconds()) {}
+    ~Stopwatch() {
+      const double seconds = now_seconds() - start_;
+      report_.stage_seconds.emplace_back(stage_, seconds);
+      log(LogCategory::time, "{}: {:.3f} s", stage_, seconds);
+    }
+
+   private:
+    RunReport& report_;
+    const char* stage_;
+    double start_;
+  };
+
+  Tensor open_latents(Metadata& metadata) {
+    const auto channels = static_cast<int>(recipe_.latent_shape(64, 64, 1)[0]);
+    LatentsFile file = read_latents(options_.from_latents, channels);
+    size_ = recipe_.clip_size(file.latents->shape());
+    settings_.frames = size_[0];
+    settings_.height = size_[1];
+    settings_.width = size_[2];
+    check_size(recipe_, settings_.height, settings_.width, settings_.frames);
+    metadata = std::move(file.metadata);
+    const auto fps = metadata.find("fps");
+    if (!options_.fps && fps != metadata.end()) settings_.fps = std::atof(fps->second.c_str());
+    require(settings_.fps > 0 && settings_.fps <= 1000, ErrorKind::bad_file,
+            "{}: metadata fps: expected a positive number, found '{}'", options_.from_latents,
+            fps == metadata.end() ? "" : fps->second);
+    metadata["fps"] = fmt::format("{}", settings_.fps);
+    return std::move(file.latents);
+  }
+
+  void check_memory_plan() {
+    report_.plan = plan_memory(recipe_, settings_);
+    report_.free_bytes = free_memory();
+    if (options_.check_memory) check_memory(recipe_, settings_, report_.free_bytes);
+  }
+
+  TextStates encode_text() {
+    const PromptTokens prompt = recipe_.tokenize(settings_.prompt);
+    const PromptTokens negative = recipe_.tokenize(settings_.negative_prompt);
+    report_.prompt_tokens = static_cast<int>(prompt.ids.size());
+    warn_if_cut("--prompt", prompt);
+    if (settings_.guided()) warn_if_cut("--negative-prompt", negative);
+
+    std::unique_ptr<TextEncoder> encoder;
+    {
+      const Stopwatch watch(report_, "loading text encoder");
+      progress_.begin(Stage::loading, 0);
+      encoder = recipe_.load_text_encoder(settings_.dtype, context_);
+    }
+    context_.check_cancelled();
+    const Stopwatch watch(report_, "text");
+    progress_.begin(Stage::text, 0);
+    TextStates states;
+    states.conditional = encoder->encode(prompt.ids, context_);
+    if (settings_.guided()) states.unconditional = encoder->encode(negative.ids, context_);
+    context_.arena.clear();
+    return states;
+  }
+
+  void warn_if_cut(const char* flag, const PromptTokens& tokens) {
+    if (tokens.cut > 0)
+      warn(fmt::format("{}: longer than the model's {} tokens; its last {} were cut", flag,
+                       recipe_.limits().max_text_tokens, tokens.cut));
+  }
+
+  Tensor sample(const Shape& shape) {
+    const TextStates text = encode_text();
+    std::unique_ptr<Dit> dit;
+    {
+      const Stopwatch watch(report_, "loading transformer");
+      progress_.begin(Stage::loading, 0);
+      dit = recipe_.load_dit(settings_.dtype, context_);
+    }
+    context_.check_cancelled();
+    Scheduler scheduler = recipe_.scheduler();
+    scheduler.set_flow_shift(settings_.flow_shift);
+    scheduler.set_sigma_grid(settings_.legacy_sigmas ? SigmaGrid::legacy : SigmaGrid::current);
+    const Schedule schedule = scheduler.schedule(settings_.steps);
+    const TokenLayout layout = dit->layout(shape);
+    for (const auto& segment : layout.segments)
+      if (segment.role == Role::video) report_.video_tokens += segment.length;
+    const auto attention = make_attention_method(
+        settings_.attention, {.layers = dit->layers(), .steps = schedule.steps()});
+
+    Tensor latents(DType::f32, shape);
+    torch_randn(settings_.seed, latents);
+    {
+      const Stopwatch watch(report_, "sampling");
+      dit->set_text(0, text.conditional, context_);
+      if (settings_.guided()) dit->set_text(1, text.unconditional, context_);
+      denoise(*dit, *attention, schedule, {.guidance = settings_.guidance, .after_step = {}},
+              latents, progress_, context_);
+    }
+    report_.step_seconds = progress_.step_seconds();
+    report_.attention = attention->stats();
+    context_.arena.clear();
+    return latents;
+  }
+
+  void decode(const TensorView& latents, const Metadata& metadata) {
+    try {
+      std::unique_ptr<Vae> vae;
+      {
+        const Stopwatch watch(report_, "loading decoder");
+        progress_.begin(Stage::loading, 0);
+        vae = recipe_.load_vae(settings_.vae_dtype, context_);
+      }
+      context_.check_cancelled();
+      const Stopwatch watch(report_, "decoding");
+      decode_video(*vae, latents, size_, settings_.fps, metadata, options_.output, progress_,
+                   context_);
+    } catch (const Error& error) {
+      throw Error(error.kind(), error.what() + how_to_continue());
+    } catch (const std::bad_alloc&) {
+      throw Error(ErrorKind::out_of_memory, "decoding ran out of memory" + how_to_continue());
+    }
+  }
+
+  std::string how_to_continue() const {
+    return sparsevid::how_to_continue(kept_.path(), recipe_.folder(), options_.output);
+  }
+
+  RunReport report(const Metadata& metadata, double seconds) {
+    report_.settings = metadata;
+    report_.model = recipe_.folder().string();
+    report_.output = options_.output;
+    report_.latents = kept_.path().string();
+    report_.dtype = settings_.decode_only ? settings_.vae_dtype : settings_.dtype;
+    report_.threads = settings_.threads;
+    report_.seconds = seconds;
+    report_.profile = context_.profile;
+    report_.peak_bytes = peak_memory();
+    if (!options_.report.empty()) {
+      const std::string json = to_json(report_);
+      write_file(options_.report, {json});
+    }
+    return std::move(report_);
+  }
+
+  const Recipe& recipe_;
+  const GenerateOptions& options_;
+  ProgressReporter progress_;
+  Settings settings_;
+  KeptLatents kept_;
+  Context context_;
+  std::array<int, 3> size_{};  // frames, height, width in pixels
+  RunReport report_;
+};
+
+}  // namespace
+
+RunReport generate(const Recipe& recipe, const GenerateOptions& options, Observer* observer) {
+  return Run(recipe, options, observer).run();
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,188 @@
+#include "pipeline/memory_plan.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "pipeline/recipe.h"
+
+namespace sparsevid {
+namespace {
+
+/// Code, libraries and small things.
+constexpr std::uint64_t kProgramBytes = 64 << 20;
+/// Pictures that libx264 looks ahead and refers to, in its own format and in ours.
+constexpr std::uint64_t kEncoderPictures = 60;
+
+/// The number after `key` in a file of "key: value kB" or "key value" lines.
+std::optional<std::uint64_t> value_in(const std::string& path, const std::string& key) {
+  std::ifstream file(path);
+  std::string line;
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string name;
+    std::uint64_t value = 0;
+    if (words >> name >> value && name == key) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  if (file >> value) return value;
+  return std::nullopt;  // missing, or "max"
+}
+
+/// What a control group leaves; page cache it holds can be reclaimed and counts as free.
+std::optional<std::uint64_t> left_in_group(const std::string& folder, const char* limit_name,
+                                           const char* usage_name, const char* cache_key) {
+  const auto limit = number_in(folder + limit_name);
+  const auto used = number_in(folder + usage_name);
+  if (!limit || !used) return std::nullopt;
+  const std::uint64_t cache = value_in(folder + "memory.stat", cache_key).value_or(0);
+  const std::uint64_t held = *used - std::min(*used, cache);
+  return *limit - std::min(*limit, held);
+}
+
+/// The folders of this process' control group and of those around it.
+std::vector<std::string> group_folders(const std::string& root, const std::string& mount,
+                                       const std::string& controller) {
+  std::vector<std::string> folders = {mount + "/"};
+  std::ifstream file(root + "/proc/self/cgroup");
+  std::string line;
+  while (std::getline(file, line)) {
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    if (line.substr(first + 1, second - first - 1) != controller) continue;
+    for (std::string path = line.substr(second + 1); path.size() > 1;
+         path = path.substr(0, path.find_last_of('/')))
+      folders.push_back(mount + path + "/");
+  }
+  return folders;
+}
+
+/// `settings` with another size, type or length, and the flags that say so.
+struct Alternative {
+  Settings settings;
+  std::string flags;
+};
+
+/// The longest shorter clip that fits, if any.
+std::optional<Alternative> fewer_frames(const Recipe& recipe, Settings settings,
+                                        std::uint64_t free) {
+  const int multiple = recipe.limits().frame_multiple;
+  while (settings.frames > 1) {
+    settings.frames = std::max(1, settings.frames - multiple);
+    if (plan_memory(recipe, settings).peak() <= free)
+      return Alternative{settings, fmt::format("--frames {}", settings.frames)};
+  }
+  return std::nullopt;
+}
+
+/// The largest smaller picture of about the same shape that fits, if any.
+std::optional<Alternative> smaller_size(const Recipe& recipe, Settings settings,
+                                        std::uint64_t free) {
+  const int multiple = recipe.limits().size_multiple;
+  const double height = settings.height;
+  const double width = settings.width;
+  for (double scale = 0.9; scale > 0.2; scale -= 0.1) {
+    const auto scaled = [&](double side) {
+      return std::max(multiple, static_cast<int>(side * scale) / multiple * multiple);
+    };
+    settings.height = scaled(height);
+    settings.width = scaled(width);
+    if (plan_memory(recipe, settings).peak() <= free)
+      return Alternative{settings,
+                         fmt::format("--height {} --width {}", settings.height, settings.width)};
+  }
+  return std::nullopt;
+}
+
+std::string advice(const Recipe& recipe, const Settings& settings, std::uint64_t free) {
+  if (settings.decode_only) return "these latents need a larger machine";
+  std::vector<std::string> options;
+  Settings half = settings;
+  half.dtype = DType::bf16;
+  if (settings.dtype == DType::f32 && plan_memory(recipe, half).peak() <= free)
+    options.push_back("--dtype bf16");
+  for (const auto& alternative :
+       {fewer_frames(recipe, settings, free), smaller_size(recipe, settings, free)})
+    if (alternative) options.push_back(alternative->flags);
+  if (options.empty() && settings.dtype == DType::f32) {
+    if (const auto both = smaller_size(recipe, half, free))
+      options.push_back("--dtype bf16 " + both->flags);
+  }
+  if (options.empty()) return "no smaller size or length would fit; a larger machine would";
+  return fmt::format("it would fit with {}", fmt::join(options, ", or with "));
+}
+
+}  // namespace
+
+std::uint64_t MemoryPhase::total() const {
+  std::uint64_t sum = 0;
+  for (const auto& item : items) sum += item.bytes;
+  return sum;
+}
+
+const MemoryPhase& MemoryPlan::largest() const {
+  return *std::max_element(phases.begin(), phases.end(),
+                           [](const auto& a, const auto& b) { return a.total() < b.total(); });
+}
+
+MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings) {
+  MemoryPlan plan = recipe.memory_plan(settings);
+  for (auto& phase : plan.phases) phase.items.push_back({"program", kProgramBytes});
+  const auto pixels =
+      static_cast<std::uint64_t>(settings.height) * static_cast<std::uint64_t>(settings.width);
+  plan.phases.back().items.push_back({"video encoder", kEncoderPictures * pixels * 3});
+  return plan;
+}
+
+std::string memory_text(std::uint64_t bytes) {
+  const double mib = static_cast<double>(bytes) / (1 << 20);
+  return mib < 1000 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+}
+
+std::uint64_t free_memory(const std::string& root) {
+  std::uint64_t free = std::numeric_limits<std::uint64_t>::max();
+  if (const auto kib = value_in(root + "/proc/meminfo", "MemAvailable:")) free = *kib * 1024;
+  const std::string mount = root + "/sys/fs/cgroup";
+  for (const auto& folder : group_folders(root, mount, ""))
+    if (const auto left = left_in_group(folder, "memory.max", "memory.current", "inactive_file"))
+      free = std::min(free, *left);
+  for (const auto& folder : group_folders(root, mount + "/memory", "memory"))
+    if (const auto left = left_in_group(folder, "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                        "total_inactive_file"))
+      free = std::min(free, *left);
+  return free;
+}
+
+std::uint64_t peak_memory() { return value_in("/proc/self/status", "VmHWM:").value_or(0) * 1024; }
+
+void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free) {
+  const MemoryPlan plan = plan_memory(recipe, settings);
+  std::vector<std::string> parts;
+  for (const auto& phase : plan.phases) {
+    log(LogCategory::memory, "{}: {}", phase.name, memory_text(phase.total()));
+    for (const auto& item : phase.items)
+      log(LogCategory::memory, "  {}: {}", item.name, memory_text(item.bytes));
+  }
+  log(LogCategory::memory, "needed at most: {}; free: {}", memory_text(plan.peak()),
+      memory_text(free));
+  if (plan.peak() <= free) return;
+  for (const auto& item : plan.largest().items) {
+    if (item.bytes == 0) continue;
+    parts.push_back(fmt::format("{} {}", item.name, memory_text(item.bytes)));
+  }
+  fail(ErrorKind::out_of_memory, "not enough memory: {} needs {} ({}), {} are free; {}",
+       plan.largest().name, memory_text(plan.peak()), fmt::join(parts, ", "), memory_text(free),
+       advice(recipe, settings, free));
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,50 @@
+// How much memory a generation takes, phase by phase, against what is free.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sparsevid {
+
+class Recipe;
+struct Settings;
+
+struct MemoryItem {
+  std::string name;  ///< "transformer weights (bf16)"
+  std::uint64_t bytes;
+};
+
+/// One phase; the parts of a phase are freed before the next begins.
+struct MemoryPhase {
+  std::string name;  ///< "text", "sampling", "decoding"
+  std::vector<MemoryItem> items;
+  std::uint64_t total() const;
+};
+
+struct MemoryPlan {
+  std::vector<MemoryPhase> phases;
+  /// The phase that takes most.
+  const MemoryPhase& largest() const;
+  std::uint64_t peak() const { return largest().total(); }
+};
+
+/// What the recipe's parts take, and what every run takes besides: the program, and the pictures
+/// the video encoder holds back.
+MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings);
+
+/// "12.3 GiB", "640 MiB"
+std::string memory_text(std::uint64_t bytes);
+
+/// Bytes the process can still take without swapping: MemAvailable, less where a control group
+/// allows less. `root` is the file system's root, for tests.
+std::uint64_t free_memory(const std::string& root = "");
+
+/// Most memory this process has held so far (VmHWM).
+std::uint64_t peak_memory();
+
+/// Throws Error(out_of_memory) with the numbers, and with the settings that would fit, when the
+/// plan takes more than `free`. Logs the plan in the category memory.
+void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free);
+
+}  // namespace sparsevid

@@ -1,0 +1,108 @@
+#include "pipeline/output_files.h"
+
+#include <unistd.h>
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "io/atomic_file.h"
+#include "io/video_format.h"
+#include "pipeline/memory_plan.h"
+
+namespace sparsevid {
+namespace {
+
+/// Generous guesses of an encoded clip's bytes per pixel.
+double bytes_per_pixel(VideoFormat format) {
+  switch (format) {
+    case VideoFormat::mp4:
+    case VideoFormat::webm:
+      return 0.25;
+    case VideoFormat::gif:
+      return 1;
+    case VideoFormat::png_folder:
+      return 3;
+  }
+  return 3;
+}
+
+/// `text` as one word of a shell command.
+std::string quoted(const std::string& text) {
+  const char* const plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:,@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+std::filesystem::path wanted_path(const GenerateOptions& options) {
+  return options.latents_path.empty() ? latents_path_for(options.output)
+                                      : std::filesystem::path(options.latents_path);
+}
+
+}  // namespace
+
+void check_outputs(const GenerateOptions& options) {
+  require(!options.output.empty(), ErrorKind::bad_input,
+          "--output: expected a file name such as clip.mp4, found nothing");
+  check_video_path(options.output);
+  if (!options.report.empty()) check_output_path(options.report);
+  if (options.from_latents.empty()) check_output_path(wanted_path(options));
+}
+
+void check_disk_space(const GenerateOptions& options, const std::array<int, 3>& size,
+                      const Shape& latents) {
+  const double pixels = static_cast<double>(size[0]) * size[1] * size[2];
+  const auto clip =
+      static_cast<std::uint64_t>(pixels * bytes_per_pixel(video_format_of(options.output)));
+  const std::uint64_t kept = options.from_latents.empty()
+                                 ? static_cast<std::uint64_t>(latents.numel()) * sizeof(float)
+                                 : 0;
+  const std::uint64_t free = free_disk_space(options.output);
+  require(clip + kept <= free, ErrorKind::bad_input,
+          "{}: no space on disk: the clip and its latents may take {}, {} are free", options.output,
+          memory_text(clip + kept), memory_text(free));
+}
+
+KeptLatents::KeptLatents(const GenerateOptions& options)
+    : wanted_(wanted_path(options)), keep_(options.save_latents || !options.latents_path.empty()) {}
+
+void KeptLatents::write(const TensorView& latents, const Metadata& metadata) {
+  try {
+    write_latents(wanted_, latents, metadata);
+    path_ = wanted_;
+    return;
+  } catch (const Error& error) {
+    if (keep_) throw;
+    warn(error.what());
+  }
+  try {
+    const auto name =
+        wanted_.stem().string() + "-" + std::to_string(getpid()) + wanted_.extension().string();
+    const auto other = std::filesystem::temp_directory_path() / name;
+    write_latents(other, latents, metadata);
+    path_ = other;
+  } catch (const std::exception& error) {
+    warn(fmt::format("the latents could not be kept: {}", error.what()));
+  }
+}
+
+void KeptLatents::finish() {
+  if (keep_ || path_.empty()) return;
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+  path_.clear();
+}
+
+std::string how_to_continue(const std::filesystem::path& latents,
+                            const std::filesystem::path& model, const std::string& output) {
+  if (latents.empty()) return "";
+  return fmt::format(
+      "; the latents are in {0}, to go on: sparsevid generate --model {1} --from-latents {0} "
+      "--output {2}",
+      quoted(latents.string()), quoted(model.string()), quoted(output));
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,45 @@
+// What a run writes: checked before the work, latents kept safe after it.
+#pragma once
+
+#include <filesystem>
+
+#include "pipeline/latents_file.h"
+#include "pipeline/settings.h"
+#include "sparsevid/options.h"
+
+namespace sparsevid {
+
+/// Throws Error(bad_input) unless every output can be written: known format with an encoder, folder
+/// there and writable.
+void check_outputs(const GenerateOptions& options);
+
+/// Throws Error(bad_input) when the disk of the output has not room for a clip of `size` (frames,
+/// height, width) and its latents.
+void check_disk_space(const GenerateOptions& options, const std::array<int, 3>& size,
+                      const Shape& latents);
+
+/// The latents of a run on disk, from the end of sampling on. If the run succeeds and did not ask
+/// for them they are removed.
+class KeptLatents {
+ public:
+  explicit KeptLatents(const GenerateOptions& options);
+
+  /// Writes them at the asked place or beside the output. When that fails and they were not asked
+  /// for, tries the folder for temporary files, and goes on with a warning if that fails too.
+  void write(const TensorView& latents, const Metadata& metadata);
+  /// The clip is complete.
+  void finish();
+  /// Empty when nothing is on disk.
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path wanted_;
+  std::filesystem::path path_;
+  bool keep_;
+};
+
+/// "; the latents are in X; to go on: sparsevid generate ...", or nothing when `latents` is empty.
+std::string how_to_continue(const std::filesystem::path& latents,
+                            const std::filesystem::path& model, const std::string& output);
+
+}  // namespace sparsevid

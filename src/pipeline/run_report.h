@@ -1,0 +1,42 @@
+// What a run was asked, what ran, and where the seconds and bytes went.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "attention/attention_stats.h"
+#include "base/profile.h"
+#include "pipeline/memory_plan.h"
+#include "pipeline/settings.h"
+
+namespace sparsevid {
+
+struct RunReport {
+  Metadata settings;
+  std::string model;  ///< folder
+  std::string output;
+  std::string latents;  ///< empty when not kept
+  DType dtype = DType::f32;
+  int threads = 0;
+  int prompt_tokens = 0;
+  int video_tokens = 0;                                       ///< of the transformer's sequence
+  std::vector<std::pair<std::string, double>> stage_seconds;  ///< in order
+  std::vector<double> step_seconds;
+  double seconds = 0;
+  Profile profile;
+  AttentionStats attention;
+  MemoryPlan plan;
+  std::uint64_t free_bytes = 0;
+  std::uint64_t peak_bytes = 0;
+
+  double stage(std::string_view name) const;
+};
+
+/// Indented JSON.
+std::string to_json(const RunReport& report);
+
+/// A few lines for a reader: seconds by stage, kernels, density.
+std::vector<std::string> summarize(const RunReport& report);
+
+}  // namespace sparsevid

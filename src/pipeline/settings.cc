@@ -1,0 +1,130 @@
+#include "pipeline/settings.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "pipeline/attention_choice.h"
+#include "pipeline/recipe.h"
+
+namespace sparsevid {
+namespace {
+
+constexpr int kMaxSteps = 1000;
+constexpr double kMaxGuidance = 100;
+constexpr double kMaxFps = 240;
+
+DType dtype_of(Precision precision) {
+  switch (precision) {
+    case Precision::f32:
+      return DType::f32;
+    case Precision::bf16:
+      return DType::bf16;
+    case Precision::automatic:
+      break;
+  }
+  return cpu_isa() >= CpuIsa::avx512_bf16 ? DType::bf16 : DType::f32;
+}
+
+/// `value` rounded down and up to multiple * k + offset, within [offset or multiple, max].
+std::string nearest(int value, int multiple, int offset, int max) {
+  const int lowest = offset > 0 ? offset : multiple;
+  const int clamped = std::clamp(value, lowest, max);
+  const int below = (clamped - offset) / multiple * multiple + offset;
+  const int above = below + multiple;
+  if (below == value || above > max || value < lowest) return fmt::format("{}", below);
+  return fmt::format("{} or {}", below, above);
+}
+
+void check_side(const char* flag, int value, const RecipeLimits& limits) {
+  require(value >= limits.size_multiple && value <= limits.max_side &&
+              value % limits.size_multiple == 0,
+          ErrorKind::bad_input, "{}: expected a multiple of {} up to {}, found {}; nearest: {}",
+          flag, limits.size_multiple, limits.max_side, value,
+          nearest(value, limits.size_multiple, 0, limits.max_side));
+}
+
+bool blank(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); });
+}
+
+}  // namespace
+
+void check_size(const Recipe& recipe, int height, int width, int frames) {
+  const RecipeLimits& limits = recipe.limits();
+  check_side("--height", height, limits);
+  check_side("--width", width, limits);
+  require(frames >= 1 && frames <= limits.max_frames && (frames - 1) % limits.frame_multiple == 0,
+          ErrorKind::bad_input,
+          "--frames: expected {}k + 1 frames, up to {}, found {}; nearest: {}",
+          limits.frame_multiple, limits.max_frames, frames,
+          nearest(frames, limits.frame_multiple, 1, limits.max_frames));
+}
+
+Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) {
+  const RecipeDefaults& defaults = recipe.defaults();
+  Settings settings;
+  settings.prompt = options.prompt;
+  settings.negative_prompt = options.negative_prompt;
+  settings.height = options.height.value_or(defaults.height);
+  settings.width = options.width.value_or(defaults.width);
+  settings.frames = options.frames.value_or(defaults.frames);
+  settings.fps = options.fps.value_or(defaults.fps);
+  settings.steps = options.steps.value_or(defaults.steps);
+  settings.guidance = options.guidance.value_or(defaults.guidance);
+  settings.flow_shift = options.flow_shift.value_or(recipe.scheduler().flow_shift());
+  settings.legacy_sigmas = options.legacy_sigmas;
+  settings.seed = options.seed;
+  settings.dtype = dtype_of(options.precision);
+  settings.vae_dtype =
+      options.vae_precision == Precision::automatic ? DType::f32 : dtype_of(options.vae_precision);
+  settings.threads = options.threads == 0 ? available_cores() : options.threads;
+  settings.attention = choose_attention(recipe, settings.height, options);
+
+  require(options.device == "cpu", ErrorKind::bad_input,
+          "--device: expected cpu, the only one of this build, found '{}'", options.device);
+  require(settings.threads >= 1 && settings.threads <= 4096, ErrorKind::bad_input,
+          "--threads: expected 1 to 4096, found {}", settings.threads);
+  require(std::isfinite(settings.fps) && settings.fps > 0 && settings.fps <= kMaxFps,
+          ErrorKind::bad_input, "--fps: expected more than 0 and up to {}, found {}", kMaxFps,
+          settings.fps);
+  settings.decode_only = !options.from_latents.empty();
+  if (settings.decode_only) return settings;
+
+  require(!blank(settings.prompt), ErrorKind::bad_input,
+          "--prompt: expected a description of the video, found an empty text");
+  check_size(recipe, settings.height, settings.width, settings.frames);
+  require(settings.steps >= 1 && settings.steps <= kMaxSteps, ErrorKind::bad_input,
+          "--steps: expected 1 to {}, found {}", kMaxSteps, settings.steps);
+  require(std::isfinite(settings.guidance) && settings.guidance >= 0 &&
+              settings.guidance <= kMaxGuidance,
+          ErrorKind::bad_input, "--guidance: expected 0 to {}, found {}", kMaxGuidance,
+          settings.guidance);
+  return settings;
+}
+
+Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
+  Metadata text = {
+      {"prompt", settings.prompt},
+      {"negative_prompt", settings.negative_prompt},
+      {"seed", std::to_string(settings.seed)},
+      {"height", std::to_string(settings.height)},
+      {"width", std::to_string(settings.width)},
+      {"frames", std::to_string(settings.frames)},
+      {"fps", fmt::format("{}", settings.fps)},
+      {"steps", std::to_string(settings.steps)},
+      {"guidance", fmt::format("{}", settings.guidance)},
+      {"flow_shift", fmt::format("{}", settings.flow_shift)},
+      {"sigmas", settings.legacy_sigmas ? "legacy" : "current"},
+      {"dtype", std::string(to_string(settings.dtype))},
+      {"scheduler", recipe.scheduler().class_name()},
+      {"model", recipe.folder().filename().string()},
+      {"family", std::string(recipe.family())},
+  };
+  for (const auto& [name, value] : describe(settings.attention)) text[name] = value;
+  return text;
+}
+
+}  // namespace sparsevid

@@ -1,0 +1,48 @@
+// What one generation does, every value decided.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "attention/options.h"
+#include "core/dtype.h"
+#include "io/image_io.h"
+#include "sparsevid/options.h"
+
+namespace sparsevid {
+
+class Recipe;
+
+struct Settings {
+  std::string prompt;
+  std::string negative_prompt;
+  int height = 0;
+  int width = 0;
+  int frames = 0;
+  double fps = 0;
+  int steps = 0;
+  double guidance = 0;
+  double flow_shift = 0;
+  bool legacy_sigmas = false;
+  std::uint64_t seed = 0;
+  DType dtype = DType::f32;
+  DType vae_dtype = DType::f32;
+  int threads = 1;
+  AttentionOptions attention;
+  bool decode_only = false;  ///< latents come from a file
+
+  bool guided() const { return guidance > 1; }
+};
+
+/// The options with the recipe's defaults filled in. Throws Error(bad_input) naming the flag, what
+/// it takes and what was found.
+Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options);
+
+/// Prompt, seed and settings as text, for files' metadata.
+Metadata to_metadata(const Settings& settings, const Recipe& recipe);
+
+/// Throws Error(bad_input) unless height, width and frames are what the recipe can make; the
+/// message names the nearest values that are.
+void check_size(const Recipe& recipe, int height, int width, int frames);
+
+}  // namespace sparsevid

@@ -1,0 +1,104 @@
+#include "pipeline/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "pipeline/fake_recipe.h"
+#include "testing/expect_error.h"
+
+namespace sparsevid {
+namespace {
+
+GenerateOptions with_prompt() {
+  GenerateOptions options;
+  options.prompt = "a fox";
+  return options;
+}
+
+std::string refusal(const std::function<void(GenerateOptions&)>& change) {
+  const FakeRecipe recipe;
+  GenerateOptions options = with_prompt();
+  change(options);
+  return error_of(ErrorKind::bad_input, [&] { resolve_settings(recipe, options); });
+}
+
+TEST(Settings, UnsetValuesComeFromTheCheckpoint) {
+  const FakeRecipe recipe;
+  const Settings settings = resolve_settings(recipe, with_prompt());
+  EXPECT_EQ(settings.height, 64);
+  EXPECT_EQ(settings.width, 96);
+  EXPECT_EQ(settings.frames, 9);
+  EXPECT_EQ(settings.fps, 16);
+  EXPECT_EQ(settings.steps, 4);
+  EXPECT_EQ(settings.guidance, 5);
+  EXPECT_EQ(settings.flow_shift, 3);
+  EXPECT_EQ(settings.attention.method, "dense");
+  EXPECT_GE(settings.threads, 1);
+}
+
+TEST(Settings, TheCallersValuesWin) {
+  const FakeRecipe recipe;
+  GenerateOptions options = with_prompt();
+  options.height = 32;
+  options.frames = 1;
+  options.guidance = 0;
+  options.flow_shift = 7;
+  options.precision = Precision::bf16;
+  const Settings settings = resolve_settings(recipe, options);
+  EXPECT_EQ(settings.height, 32);
+  EXPECT_EQ(settings.frames, 1);
+  EXPECT_FALSE(settings.guided());
+  EXPECT_EQ(settings.flow_shift, 7);
+  EXPECT_EQ(settings.dtype, DType::bf16);
+}
+
+TEST(Settings, WrongFrameCountsNameTheNearestValidOnes) {
+  const auto refused = [](int frames) {
+    return refusal([=](GenerateOptions& options) { options.frames = frames; });
+  };
+  EXPECT_THAT(refused(6), ::testing::HasSubstr("found 6; nearest: 5 or 9"));
+  EXPECT_THAT(refused(0), ::testing::EndsWith("nearest: 1"));
+  EXPECT_THAT(refused(4), ::testing::EndsWith("nearest: 1 or 5"));
+  EXPECT_THAT(refused(1000), ::testing::EndsWith("nearest: 101"));
+  EXPECT_THAT(refused(-3), ::testing::EndsWith("nearest: 1"));
+}
+
+TEST(Settings, WrongSizesNameTheNearestValidOnes) {
+  EXPECT_THAT(refusal([](auto& options) { options.height = 100; }),
+              ::testing::AllOf(::testing::StartsWith("--height"),
+                               ::testing::EndsWith("found 100; nearest: 96 or 112")));
+  EXPECT_THAT(
+      refusal([](auto& options) { options.width = 7; }),
+      ::testing::AllOf(::testing::StartsWith("--width"), ::testing::EndsWith("nearest: 16")));
+  EXPECT_THAT(refusal([](auto& options) { options.width = 5000; }),
+              ::testing::EndsWith("nearest: 1024"));
+}
+
+TEST(Settings, EveryOtherBadValueNamesItsFlag) {
+  EXPECT_THAT(refusal([](auto& o) { o.prompt = " \n"; }), ::testing::HasSubstr("--prompt"));
+  EXPECT_THAT(refusal([](auto& o) { o.steps = 0; }), ::testing::HasSubstr("--steps"));
+  EXPECT_THAT(refusal([](auto& o) { o.guidance = -1; }), ::testing::HasSubstr("--guidance"));
+  EXPECT_THAT(refusal([](auto& o) { o.fps = 0; }), ::testing::HasSubstr("--fps"));
+  EXPECT_THAT(refusal([](auto& o) { o.threads = -2; }), ::testing::HasSubstr("--threads"));
+  EXPECT_THAT(refusal([](auto& o) { o.device = "tpu"; }), ::testing::HasSubstr("--device"));
+  EXPECT_THAT(refusal([](auto& o) { o.attention = "magic"; }), ::testing::HasSubstr("--attention"));
+  EXPECT_THAT(refusal([](auto& o) { o.attention_settings["colour"] = 1; }),
+              ::testing::HasSubstr("colour"));
+}
+
+TEST(Settings, MetadataHoldsWhatIsNeededToRepeatTheRun) {
+  const FakeRecipe recipe;
+  GenerateOptions options = with_prompt();
+  options.seed = 42;
+  options.attention = "semantic-tail";
+  options.attention_settings["density"] = 0.25;
+  const Metadata text = to_metadata(resolve_settings(recipe, options), recipe);
+  EXPECT_EQ(text.at("prompt"), "a fox");
+  EXPECT_EQ(text.at("seed"), "42");
+  EXPECT_EQ(text.at("flow_shift"), "3");
+  EXPECT_EQ(text.at("attention"), "semantic-tail");
+  EXPECT_EQ(text.at("attention.density"), "0.25");
+}
+
+}  // namespace
+}  // namespace sparsevid

@@ -1,0 +1,70 @@
+"""Flags: help, version, and values that cannot be."""
+
+from support import CliTest, PROMPT, TINY
+
+
+class Flags(CliTest):
+    def test_help_and_version_are_short_and_succeed(self):
+        for words in (["--help"], ["--version"], ["generate", "--help"], ["bench", "--help"]):
+            result = self.run_cli(*words)
+            self.assert_success(result)
+            self.assertTrue(result.stdout)
+        self.assertLess(len(self.run_cli("generate", "--help").stdout.splitlines()), 90)
+
+    def test_help_names_every_group_and_method(self):
+        text = self.run_cli("generate", "--help").stdout
+        for word in ("Video:", "Sampling:", "Attention:", "semantic-tail", "--density", "--report"):
+            self.assertIn(word, text)
+
+    def test_no_or_unknown_subcommand(self):
+        self.assert_refused(self.run_cli(), "subcommand")
+        self.assert_refused(self.run_cli("paint"), "paint")
+
+    def test_unknown_flag(self):
+        self.assert_refused(self.generate("--colour", "red"), "--colour")
+
+    def test_missing_model_and_output(self):
+        self.assert_refused(self.run_cli("generate", "-p", PROMPT, "-o", "x.mp4"), "--model")
+        self.assert_refused(self.run_cli("generate", "-p", PROMPT, "-m", TINY), "--output")
+
+    def test_values_that_are_no_numbers(self):
+        for flag, value in (("--steps", "many"), ("--steps", "2.5"), ("--steps", ""),
+                            ("--guidance", "nan"), ("--seed", "-1"), ("--height", "1e3"),
+                            ("--threads", "two"), ("--density", "half")):
+            with self.subTest(flag=flag, value=value):
+                result = self.generate(flag, value)
+                self.assert_refused(result, flag, "expected", f"found '{value}'")
+
+    def test_values_out_of_range(self):
+        for flag, value in (("--steps", "0"), ("--steps", "1001"), ("--guidance", "-3"),
+                            ("--guidance", "1000"), ("--flow-shift", "0"), ("--fps", "0"),
+                            ("--density", "1.5"), ("--top-p", "-.1"), ("--dense-steps", "2"),
+                            ("--threads", "-1")):
+            with self.subTest(flag=flag, value=value):
+                self.assert_refused(self.generate(f"{flag}={value}"), flag, "expected", "found")
+
+    def test_values_that_are_no_choice(self):
+        for flag in ("--attention", "--dtype", "--device", "--sigmas", "--tail"):
+            with self.subTest(flag=flag):
+                self.assert_refused(self.generate(flag, "fast"), flag, "expected one of",
+                                    "found 'fast'")
+
+    def test_unknown_log_category(self):
+        self.assert_refused(self.generate("--log", "colours"), "--log", "colours")
+
+    def test_density_and_top_p_exclude_each_other(self):
+        result = self.generate("--attention", "svg2", "--density", ".3", "--top-p", ".9")
+        self.assert_refused(result, "--density", "--top-p")
+
+    def test_frames_that_are_not_4k_plus_1_name_the_nearest(self):
+        result = self.generate("--frames", "6")
+        self.assert_refused(result, "--frames", "4k + 1", "found 6", "5 or 9")
+
+    def test_sizes_that_do_not_divide_name_the_nearest(self):
+        self.assert_refused(self.generate("--height", "100"), "--height", "found 100", "96 or 112")
+        self.assert_refused(self.generate("--width", "17"), "--width", "found 17", "16 or 32")
+        self.assert_refused(self.generate("--width", "65536"), "--width", "found 65536", "8192")
+
+    def test_an_empty_prompt(self):
+        self.assert_refused(self.generate(prompt=""), "--prompt", "empty")
+        self.assert_refused(self.generate(prompt=" \t\n"), "--prompt", "empty")

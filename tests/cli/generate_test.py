@@ -1,0 +1,255 @@
+"""Runs that succeed, outputs that cannot be written, and runs that are stopped."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import unittest
+
+from support import CliTest, PROGRAM, PROMPT, SMALL, TINY, read_header
+
+MIB = 1 << 20
+
+
+class Generate(CliTest):
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_an_mp4_and_nothing_else(self):
+        result = self.generate()
+        self.assert_success(result)
+        self.assertEqual(self.names(), ["clip.mp4"])
+        self.assertIn(b"ftyp", (self.folder / "clip.mp4").read_bytes()[:16])
+        for word in ("sampling 2/2", "decoding 5/5", "left", "time", "memory"):
+            self.assertIn(word, result.stderr)
+        self.assertNotIn("\r", result.stderr)
+
+    def test_every_format(self):
+        for name in ("clip.webm", "clip.gif", "clip_frames"):
+            with self.subTest(name=name):
+                self.assert_success(self.generate(output=self.folder / name))
+        frames = sorted(path.name for path in (self.folder / "clip_frames").iterdir())
+        self.assertEqual(len(frames), 5)
+
+    def test_quiet_says_nothing(self):
+        result = self.generate("--quiet")
+        self.assert_success(result)
+        self.assertEqual(result.stdout + result.stderr, "")
+
+    def test_the_same_seed_gives_the_same_clip_and_another_seed_another(self):
+        for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+            self.assert_success(self.generate("--seed", seed, output=self.folder / name))
+        compare = self.run_cli("compare", "--json", self.folder / "a", self.folder / "b")
+        self.assert_success(compare)
+        self.assertEqual(json.loads(compare.stdout)["identical_frames"], 5)
+        compare = self.run_cli("compare", "--json", self.folder / "a", self.folder / "c")
+        self.assertLess(json.loads(compare.stdout)["identical_frames"], 5)
+
+    def test_the_report_says_what_ran(self):
+        report = self.folder / "run.json"
+        self.assert_success(self.generate("--report", report, "--seed", "7"))
+        data = json.loads(report.read_text())
+        self.assertEqual(data["settings"]["seed"], "7")
+        self.assertEqual(data["settings"]["prompt"], PROMPT)
+        self.assertEqual(len(data["seconds"]["steps"]), 2)
+        self.assertGreater(data["seconds"]["attention"], 0)
+        self.assertEqual(data["attention"]["method"], "dense")
+        self.assertTrue(any(kernel["op"] == "linear" for kernel in data["kernels"]))
+        self.assertGreater(data["memory"]["peak_bytes"], 0)
+
+    def test_sparse_methods_run_and_report_their_density(self):
+        for method in ("svg1", "svg2", "semantic-tail"):
+            with self.subTest(method=method):
+                report = self.folder / "run.json"
+                result = self.generate("--attention", method, "--density", ".5", "--dense-steps", "0",
+                                       "--dense-layers", "0", "--min-tokens", "0", "--report", report,
+                                       "--height", "64", "--width", "64")
+                self.assert_success(result)
+                density = json.loads(report.read_text())["attention"]["density"]
+                self.assertGreater(density, 0)
+                self.assertLess(density, 1)
+
+    def test_a_checkpoint_can_recommend_settings(self):
+        model = self.copy_model()
+        (model / "sparsevid.json").write_text(json.dumps(
+            {"height": 32, "width": 32, "num_frames": 5, "num_inference_steps": 3, "fps": 8}))
+        report = self.folder / "run.json"
+        result = self.run_cli("generate", "-m", model, "-p", PROMPT, "-o", self.folder / "clip.mp4",
+                              "--report", report)
+        self.assert_success(result)
+        settings = json.loads(report.read_text())["settings"]
+        self.assertEqual((settings["height"], settings["steps"], settings["fps"]), ("32", "3", "8"))
+
+    def test_latents_are_kept_on_request_and_decode_to_the_same_frames(self):
+        first, again = self.folder / "a", self.folder / "b"
+        latents = self.folder / "kept.safetensors"
+        self.assert_success(self.generate("--save-latents", latents, "--fps", "8", output=first))
+        header, _ = read_header(latents)
+        self.assertEqual(header["__metadata__"]["prompt"], PROMPT)
+        self.assertEqual(header["latents"]["shape"], [16, 2, 4, 6])
+        result = self.run_cli("generate", "-m", TINY, "--from-latents", latents, "-o", again)
+        self.assert_success(result)
+        compare = self.run_cli("compare", "--json", first, again)
+        self.assertEqual(json.loads(compare.stdout)["identical_frames"], 5)
+
+    def test_save_latents_without_a_name_writes_beside_the_output(self):
+        self.assert_success(self.generate("--save-latents"))
+        self.assertEqual(self.names(), ["clip.latents.safetensors", "clip.mp4"])
+
+    def test_latents_that_are_none(self):
+        path = self.folder / "bad.safetensors"
+        path.write_bytes(b"12345678")
+        result = self.run_cli("generate", "-m", TINY, "--from-latents", path, "-o",
+                              self.folder / "clip.mp4")
+        self.assert_refused(result, "bad.safetensors")
+        result = self.run_cli("generate", "-m", TINY, "--from-latents",
+                              TINY / "vae/diffusion_pytorch_model.safetensors", "-o",
+                              self.folder / "clip.mp4")
+        self.assert_refused(result, "latents")
+
+    def test_a_prompt_longer_than_the_window_warns_and_runs(self):
+        result = self.generate(prompt="snow and ice " * 400)
+        self.assert_success(result)
+        self.assertRegex(result.stderr, r"warning: --prompt: .*512 tokens.*last \d+ were cut")
+
+    def test_an_output_folder_that_does_not_exist(self):
+        result = self.generate(output=self.folder / "nowhere" / "clip.mp4")
+        self.assert_refused(result, "nowhere")
+        result = self.generate("--report", self.folder / "nowhere" / "run.json")
+        self.assert_refused(result, "nowhere")
+
+    def test_an_output_format_we_do_not_write(self):
+        self.assert_refused(self.generate(output=self.folder / "clip.avi"), ".avi")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_an_output_folder_that_is_read_only(self):
+        locked = self.folder / "locked"
+        locked.mkdir(mode=0o555)
+        self.assert_refused(self.generate(output=locked / "clip.mp4"), "locked")
+
+    def test_a_size_that_does_not_fit_in_memory_is_refused_at_once(self):
+        begin = time.monotonic()
+        result = self.generate("--height", "1024", "--width", "1024", "--frames", "4097")
+        self.assert_refused(result, "not enough memory", "free", "--frames", code=1)
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def test_inspect_tells_sizes_and_memory(self):
+        result = self.run_cli("inspect", TINY, "--json")
+        self.assert_success(result)
+        info = json.loads(result.stdout)
+        self.assertTrue(info["usable"])
+        self.assertEqual(info["size_multiple"], 16)
+        self.assertEqual({c["name"] for c in info["components"]},
+                         {"transformer", "vae", "text_encoder"})
+        f32, bf16 = (info["memory"][dtype]["bytes_by_stage"] for dtype in ("f32", "bf16"))
+        self.assertGreater(f32["sampling"], bf16["sampling"])
+
+    def test_compare_writes_a_sheet_of_frames(self):
+        self.assert_success(self.generate(output=self.folder / "a.mp4"))
+        self.assert_success(self.generate("--seed", "1", output=self.folder / "b.mp4"))
+        sheet = self.folder / "sheet.png"
+        result = self.run_cli("compare", self.folder / "a.mp4", self.folder / "b.mp4", "--sheet", sheet)
+        self.assert_success(result)
+        self.assertIn("mean", result.stdout)
+        self.assertTrue(sheet.read_bytes().startswith(b"\x89PNG"))
+
+    def test_compare_refuses_clips_of_another_length(self):
+        self.assert_success(self.generate(output=self.folder / "a"))
+        self.assert_success(self.generate("--frames", "9", output=self.folder / "b"))
+        result = self.run_cli("compare", self.folder / "a", self.folder / "b")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("error:", result.stderr)
+
+
+class Stopped(CliTest):
+    def start(self, *arguments):
+        words = [PROGRAM, "generate", "-m", TINY, "-p", PROMPT, "-o", self.folder / "clip.mp4", *SMALL,
+                 "--steps", "1000", "--height", "256", "--width", "256", *arguments]
+        return subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, process, word):
+        for line in process.stderr:
+            if word in line:
+                return
+        self.fail(f"the program ended before it said {word}")
+
+    def stop(self, which, expected):
+        process = self.start()
+        self.wait_for(process, "sampling")
+        begin = time.monotonic()
+        process.send_signal(which)
+        _, message = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, expected, message)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertIn("stopped", message)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_ctrl_c_stops_and_leaves_nothing(self):
+        self.stop(signal.SIGINT, 130)
+
+    def test_sigterm_stops_and_leaves_nothing(self):
+        self.stop(signal.SIGTERM, 143)
+
+
+    def test_a_stop_while_decoding_keeps_the_latents_and_says_how_to_go_on(self):
+        process = self.start("--steps", "1", "--frames", "81", "--height", "128", "--width", "128")
+        self.wait_for(process, "decoding")
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, message)
+        self.assertIn("--from-latents", message)
+        names = [path.name for path in self.folder.iterdir()]
+        self.assertEqual(names, ["clip.latents.safetensors"])
+
+
+class FullDisk(CliTest):
+    """On a file system of its own, so small that the clip does not fit."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+
+    def mount(self, size):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.disk)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError:
+            self.skipTest("there is no mount here")
+        if done.returncode != 0:
+            self.skipTest(f"mounting is not permitted: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", str(self.disk)], check=True)
+
+    def test_no_space_is_found_before_sampling(self):
+        self.mount(8192)
+        result = self.generate("--height", "256", "--width", "256", output=self.disk / "clip.mp4")
+        self.assert_refused(result, "no space")
+        self.assertNotIn("sampling", result.stderr)
+        self.assertEqual(list(self.disk.iterdir()), [])
+
+    def test_latents_survive_a_disk_that_fills_up_and_the_message_says_how_to_go_on(self):
+        self.mount(MIB)
+        filler = self.disk / "filler"
+        process = subprocess.Popen(
+            [PROGRAM, "generate", "-m", str(TINY), "-p", PROMPT, "-o", str(self.disk / "clip.mp4"),
+             *SMALL, "--steps", "200"],
+            stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "sampling" in line:
+                break
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 1024):
+                pass
+        _, message = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, message)
+        self.assertIn("--from-latents", message)
+        self.assertEqual([p.name for p in self.disk.iterdir()], ["filler"])
+        words = message[message.index("--from-latents"):].split()
+        latents = pathlib.Path(words[1])
+        self.addCleanup(latents.unlink)
+        result = self.run_cli("generate", "-m", TINY, "--from-latents", latents, "-o",
+                              self.folder / "rescued.mp4")
+        self.assert_success(result)
