@@ -1,10 +1,12 @@
 #include "models/dit/wan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "models/dit/exact_attention.h"
 #include "testing/compare.h"
 #include "testing/golden.h"
+#include "testing/temporary_folder.h"
 
 namespace sparsevid {
 namespace {
@@ -114,6 +116,37 @@ TEST(Wan, AStopRequestEndsTheForward) {
   context.cancel = &cancel;
   EXPECT_THROW(worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context),
                Error);
+}
+
+// A checkpoint that holds nothing a model asks for.
+Checkpoint foreign_checkpoint(const TemporaryFolder& folder) {
+  folder.write("model.safetensors",
+               safetensors_bytes(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4));
+  return Checkpoint(folder.path());
+}
+
+TEST(Wan, ThePublishedModelsHaveTheTensorsAndParametersThatTheReferenceHas) {
+  struct Published {
+    int heads, ffn_dim, layers;
+    std::size_t tensors, parameters;  // of WanTransformer3DModel's state dict
+  };
+  const TemporaryFolder folder;
+  const Checkpoint foreign = foreign_checkpoint(folder);
+  for (const Published& model :
+       {Published{12, 8960, 30, 825, 1418996800}, Published{40, 13824, 40, 1095, 14288491584}}) {
+    const Json json =
+        Json::parse(fmt::format(R"({{"num_attention_heads": {}, "ffn_dim": {}, "num_layers": {},
+                         "attention_head_dim": 128, "in_channels": 16, "out_channels": 16,
+                         "text_dim": 4096, "freq_dim": 256, "patch_size": [1, 2, 2],
+                         "image_dim": null, "added_kv_proj_dim": null}})",
+                                model.heads, model.ffn_dim, model.layers),
+                    "config.json");
+    const WanConfig config = WanConfig::parse(json);
+    EXPECT_EQ(WanDit::check(config, foreign).missing.size(), model.tensors);
+    EXPECT_EQ(WanDit::check(config, foreign).unexpected, std::vector<std::string>{"x"});
+    EXPECT_EQ(WanDit::memory(config, DType::f32, {16, 21, 60, 104}).weights / sizeof(float),
+              model.parameters);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "testing/compare.h"
 #include "testing/golden.h"
+#include "testing/temporary_folder.h"
 
 namespace sparsevid {
 namespace {
@@ -49,6 +50,20 @@ TEST(Umt5, BucketsOfRelativePositionsAgreeWithTheReference) {
     EXPECT_EQ(relative_position_bucket(static_cast<int>(element(distance, i)), 32, 128),
               element(bucket, i))
         << "distance " << element(distance, i);
+}
+
+TEST(Umt5, ThePublishedEncoderHasTheTensorsThatTheReferenceHas) {
+  const TemporaryFolder folder;
+  folder.write("model.safetensors",
+               safetensors_bytes(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4));
+  const Umt5Config config = Umt5Config::parse(Json::parse(
+      R"({"d_model": 4096, "d_kv": 64, "num_heads": 64, "d_ff": 10240, "num_layers": 24,
+          "vocab_size": 256384, "feed_forward_proj": "gated-gelu"})",
+      "config.json"));
+  EXPECT_EQ(Umt5Encoder::check(config, Checkpoint(folder.path())).missing.size(), 242U);
+  // The reference counts the table twice: its name for the encoder is an alias.
+  EXPECT_EQ(Umt5Encoder::memory(config, DType::f32, 1).weights / sizeof(float),
+            6731059200U - 256384U * 4096U);
 }
 
 }  // namespace

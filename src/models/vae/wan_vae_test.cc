@@ -9,6 +9,7 @@
 #include "testing/compare.h"
 #include "testing/golden.h"
 #include "testing/random_tensor.h"
+#include "testing/temporary_folder.h"
 
 namespace sparsevid {
 namespace {
@@ -120,6 +121,18 @@ TEST(WanVae, SizesThatCannotBeEncodedAreRefused) {
   const auto vae = load(DType::f32, context);
   EXPECT_THROW(vae->encode(random_tensor({4, 16, 16, 3}, 1), context), Error);
   EXPECT_THROW(vae->encode(random_tensor({5, 16, 20, 3}, 1), context), Error);
+}
+
+TEST(WanVae, ThePublishedModelHasTheTensorsThatTheReferenceHas) {
+  const TemporaryFolder folder;
+  folder.write("model.safetensors",
+               safetensors_bytes(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4));
+  WanVaeConfig config =
+      WanVaeConfig::parse(Json::read(golden_path("wan_t2v_tiny/vae/config.json")));
+  config.base_dim = 96;
+  EXPECT_EQ(WanVae::check(config, Checkpoint(folder.path())).missing.size(), 194U);
+  EXPECT_EQ(WanVae::memory(config, DType::f32, {16, 21, 60, 104}).weights / sizeof(float),
+            126892531U);
 }
 
 }  // namespace
