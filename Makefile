@@ -49,7 +49,7 @@ bench: build  ## time ops and attention on this machine; BENCH=part of a name
 	$(BUILD)/bin/sparsevid bench --filter '$(BENCH)'
 
 format:  ## clang-format over all C++ files
-	clang-format -i $(CXX_FILES)
+	@clang-format -i $(CXX_FILES)
 
 check: layers format-check tidy  ## layers, format and clang-tidy
 
@@ -58,7 +58,7 @@ layers:
 	python3 tools/check_layers.py
 
 format-check:
-	clang-format --dry-run -Werror $(CXX_FILES)
+	@clang-format --dry-run -Werror $(CXX_FILES)
 
 tidy:
 	@tools/install_dependencies.sh --dev
@@ -69,7 +69,8 @@ sanitize:  ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/install_dependencies.sh --dev
 	cmake --preset sanitize
 	cmake --build build/sanitize -j $(JOBS)
-	$(CTEST) --test-dir build/sanitize
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tools/leaks.supp:print_suppressions=0 \
+	  $(CTEST) --test-dir build/sanitize
 
 fuzz:  ## every fuzzer for FUZZ_SECONDS (20)
 	@tools/install_dependencies.sh --dev

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROMPT = "a large red star moving right over a checkered blue background"
+PROMPT = "a large red circle moving right over a checkered blue background"
 METHOD = "semantic-tail"
 
 

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "commands.h"
 #include "flags.h"
@@ -73,6 +74,13 @@ void add_bench(CLI::App& app, int& /*exit_code*/) {
       ->check(number(0.001, 1))
       ->type_name("X")
       ->default_str("0.25");
+  for (const auto& [name, value] : {std::pair{"--query-clusters", &size.query_clusters},
+                                    std::pair{"--key-clusters", &size.key_clusters}}) {
+    attention->add_option(name, *value, "0: the method's own for this many tokens")
+        ->check(whole_number(0, 1 << 20))
+        ->type_name("N")
+        ->default_str("0");
+  }
   attention->add_option("--dtype", size.dtype, "f32 or bf16")
       ->check(one_of("f32|bf16"))
       ->type_name("TYPE")

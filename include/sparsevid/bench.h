@@ -33,6 +33,8 @@ struct AttentionBenchOptions {
   int tokens = 16384;
   int head_dim = 128;
   double density = 0.25;
+  int query_clusters = 0;  ///< 0: the method's own for this many tokens
+  int key_clusters = 0;
   int steps = 10;  ///< denoising steps to average over: clusterings are not made in every one
   std::string dtype = "bf16";
 };

@@ -97,7 +97,7 @@ struct KMeansInputs {
 };
 
 void add_kmeans(std::vector<BenchCase>& cases) {
-  for (const auto& c : ops::kmeans_benchmark_cases()) {
+  for (const auto& c : ops::kmeans_bench_cases()) {
     BenchCase bench;
     bench.op = "kmeans";
     bench.name = size_name(c.name.c_str(), c.dtype, c.heads, c.count, c.head_dim) +

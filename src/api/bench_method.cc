@@ -72,6 +72,8 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
   if (options.method != "dense") {
     settings.density = options.density;
     settings.top_p.reset();
+    settings.query_clusters = options.query_clusters;
+    settings.key_clusters = options.key_clusters;
   }
   settings.dense_steps = 0;
   settings.dense_layers = 0;

@@ -33,7 +33,7 @@ inline std::vector<KMeansCase> kmeans_test_cases() {
   };
 }
 
-inline std::vector<KMeansCase> kmeans_benchmark_cases() {
+inline std::vector<KMeansCase> kmeans_bench_cases() {
   return {
       {"demo_queries", 4, 5200, 64, 128, DType::bf16, 1},
       {"demo_keys", 4, 5200, 64, 256, DType::bf16, 1},

@@ -172,6 +172,26 @@ TEST(SemanticAttention, keeps_its_clusters_between_clusterings) {
   }
 }
 
+TEST(SemanticTailAttention, takes_the_means_anew_where_it_keeps_the_clusters) {
+  const AttentionOptions options = options_of("semantic-tail");
+  const AttentionExample example({.text_after = 5});
+  Context context;
+  SemanticTailAttention method(options, {1, 10});
+  method.run(example.call(0), example.out(), context);
+  // Other values under the same queries and keys: the same clusters and choice, other means.
+  const HeadsCall call = example.heads(0, 1);
+  for (std::int64_t h = 0; h < call.heads(); ++h)
+    for (std::int64_t i = 0; i < call.tokens(); ++i)
+      call.v[h][i].as<float>()[i % 16] += static_cast<float>(i % 3);
+  method.run(example.call(1), example.out(), context);
+  EXPECT_EQ(method.stats().clusters.clusterings, 4) << "of the first step only";
+  Clustering clustering(options);
+  ClusterHealth health;
+  const Arena::Scope scope(context.arena);
+  const SemanticStatement statement(options, call, clustering.update(call, {}, context, health));
+  EXPECT_TRUE(close(call.out, statement.output(), output_tolerance(DType::f32)));
+}
+
 TEST(SemanticAttention, keeps_clusters_by_layer_and_branch) {
   AttentionOptions options = options_of("svg2");
   SemanticAttention method(options, {2, 10});

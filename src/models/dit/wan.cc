@@ -253,7 +253,6 @@ void WanDit::self_attention(const Block& block, const TensorView& modulation,
     }
   }
   {
-    const Zone zone(context.profile, "attention");
     const auto batch_of_one = [&](const TensorView& x) {
       return x.reshape({1, tokens, heads, head_dim}).transpose(1, 2);
     };
