@@ -24,11 +24,12 @@ std::array<int, 3> grid_of(int tokens) {
     const int positions = tokens / frames;
     for (int height = 1; height * height <= positions; ++height) {
       if (positions % height != 0) continue;
-      const double spread = static_cast<double>(positions / height) / height +
+      const int width = positions / height;
+      const double spread = static_cast<double>(width) / height +
                             std::abs(static_cast<double>(height) / frames - 1.5);
       if (spread >= best) continue;
       best = spread;
-      grid = {frames, height, positions / height};
+      grid = {frames, height, width};
     }
   }
   return grid;
