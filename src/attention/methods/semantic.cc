@@ -79,7 +79,7 @@ std::vector<double> SemanticAttention::run_heads(const HeadsCall& call, Context&
     last_chosen_ = Tensor(DType::u8, chosen.shape());
     std::copy_n(chosen.as<std::uint8_t>(), chosen.numel(), last_chosen_->as<std::uint8_t>());
   }
-  const auto result = densities(clusters, chosen);
+  auto result = densities(clusters, chosen);
   if (std::all_of(result.begin(), result.end(), [](double density) { return density == 1; })) {
     attend_densely(call, context);
     return result;
