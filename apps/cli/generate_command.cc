@@ -116,7 +116,7 @@ void add_attention_flags(CLI::App& command, Flags& flags) {
 
 void add_machine_flags(CLI::App& command, Flags& flags) {
   describe(
-      command.add_option("--dtype", flags.dtype, "f32, bf16, or auto: what this CPU is fast in")
+      command.add_option("--dtype", flags.dtype, "f32, bf16, or auto: what the device is fast in")
           ->check(one_of("auto|f32|bf16")),
       kMachine, "TYPE", "auto");
   describe(command.add_option("--vae-dtype", flags.vae_dtype, "The same for the decoder")
@@ -125,8 +125,9 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
   describe(command.add_option("--threads", flags.options.threads, "0: all cores")
                ->check(whole_number(0, 4096)),
            kMachine, "N", "0");
-  describe(command.add_option("--device", flags.options.device, "cpu")->check(one_of("cpu")),
-           kMachine, "NAME", "cpu");
+  describe(command.add_option("--device", flags.options.device, "auto: a GPU where there is one")
+               ->check(one_of("auto|cpu|cuda")),
+           kMachine, "NAME", "auto");
   command
       .add_flag("--skip-memory-check", flags.skip_memory_check, "Start even if it seems not to fit")
       ->group(kMachine);

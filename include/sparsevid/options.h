@@ -12,7 +12,7 @@ namespace sparsevid {
 
 /// The type large matrices and activations are computed in.
 enum class Precision {
-  automatic,  ///< bf16 where the processor multiplies it natively, f32 elsewhere
+  automatic,  ///< bf16 where the device multiplies it natively, f32 elsewhere
   f32,
   bf16,
 };
@@ -35,7 +35,7 @@ struct GenerateOptions {
 
   Precision precision = Precision::automatic;  ///< text encoder and transformer
   Precision vae_precision = Precision::f32;
-  std::string device = "cpu";
+  std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
   int threads = 0;  ///< 0: all cores this process may use
 
   std::string attention;  ///< a name of attention_method_list(); empty: the checkpoint's default

@@ -5,7 +5,7 @@
 namespace sparsevid {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kAlignment = 256;  // what the widest GPU accesses ask for
 constexpr std::size_t kSmallestBlock = std::size_t{1} << 22;
 
 }  // namespace
@@ -18,8 +18,7 @@ void* Arena::allocate(std::size_t bytes) {
   }
   if (block_ == blocks_.size()) {
     const std::size_t size = std::max({bytes, kSmallestBlock, capacity() / 2});
-    blocks_.emplace_back(DType::u8, Shape{static_cast<std::int64_t>(size)});
-    ++allocations_;
+    add_block(size);
   }
   void* memory = blocks_[block_]->as<std::uint8_t>() + used_;
   used_ += bytes;
@@ -28,7 +27,8 @@ void* Arena::allocate(std::size_t bytes) {
 }
 
 TensorView Arena::tensor(DType dtype, const Shape& shape) {
-  return {allocate(static_cast<std::size_t>(shape.numel()) * size_of(dtype)), dtype, shape};
+  return {allocate(static_cast<std::size_t>(shape.numel()) * size_of(dtype)), dtype, shape,
+          device_};
 }
 
 std::size_t Arena::capacity() const {
@@ -46,6 +46,16 @@ std::size_t Arena::in_use() const {
 void Arena::release(std::size_t block, std::size_t used) {
   block_ = block;
   used_ = used;
+}
+
+void Arena::add_block(std::size_t bytes) {
+  blocks_.emplace_back(DType::u8, Shape{static_cast<std::int64_t>(bytes)}, device_);
+  ++allocations_;
+}
+
+void Arena::reserve(std::size_t bytes) {
+  clear();
+  add_block(bytes);
 }
 
 void Arena::clear() {

@@ -11,7 +11,10 @@ namespace sparsevid {
 
 class Arena {
  public:
-  /// 64-byte aligned scratch, valid until the enclosing Scope ends.
+  explicit Arena(Device device = Device::cpu) : device_(device) {}
+
+  /// Scratch of the device, aligned to 64 bytes on the CPU and 256 on a GPU, valid until the
+  /// enclosing Scope ends.
   void* allocate(std::size_t bytes);
   TensorView tensor(DType dtype, const Shape& shape);
   template <typename T>
@@ -37,11 +40,15 @@ class Arena {
   std::size_t peak() const { return peak_; }         ///< most bytes in use at once
   long allocations() const { return allocations_; }  ///< how often memory had to be asked for
   void clear();                                      ///< frees everything; no Scope may be open
+  /// Makes one block of this size, so that what is planned is what is held; nothing may be in use.
+  void reserve(std::size_t bytes);
 
  private:
+  void add_block(std::size_t bytes);
   void release(std::size_t block, std::size_t used);
   std::size_t in_use() const;
 
+  Device device_;
   std::vector<Tensor> blocks_;
   std::size_t block_ = 0;  // the block being filled
   std::size_t used_ = 0;   // bytes used of it

@@ -12,7 +12,10 @@
 namespace sparsevid {
 
 struct Context {
-  Device device = Device::cpu;
+  explicit Context(Device where = Device::cpu) : device(where), arena(where) {}
+
+  Device device;
+  Stream stream = nullptr;
   int threads = available_cores();
   Arena arena;
   Profile profile;

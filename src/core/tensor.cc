@@ -1,8 +1,6 @@
 #include "core/tensor.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <new>
+#include <utility>
 
 namespace sparsevid {
 namespace {
@@ -65,16 +63,10 @@ TensorView TensorView::transpose(int a, int b) const {
   return view;
 }
 
-Tensor::Tensor(DType dtype, const Shape& shape) {
-  constexpr std::size_t kAlignment = 64;
+Tensor::Tensor(DType dtype, const Shape& shape, Device device) {
   const std::size_t bytes = static_cast<std::size_t>(shape.numel()) * size_of(dtype);
-  const std::size_t rounded =
-      std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  memory_.reset(std::aligned_alloc(kAlignment, rounded));
-  if (!memory_) throw std::bad_alloc();
-  view_ = TensorView(memory_.get(), dtype, shape);
+  memory_ = std::unique_ptr<void, Free>(allocate_memory(device, bytes), Free(device));
+  view_ = TensorView(memory_.get(), dtype, shape, device);
 }
-
-void Tensor::Free::operator()(void* memory) const { std::free(memory); }
 
 }  // namespace sparsevid

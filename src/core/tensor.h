@@ -59,11 +59,12 @@ class TensorView {
   Device device_ = Device::cpu;
 };
 
-/// Owns 64-byte aligned memory, uninitialised. Movable; copies would hide cost, so there are none.
+/// Owns 64-byte aligned memory of a device, uninitialised. Movable; copies would hide cost, so
+/// there are none.
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(DType dtype, const Shape& shape);
+  Tensor(DType dtype, const Shape& shape, Device device = Device::cpu);
   const TensorView& view() const { return view_; }
   operator const TensorView&() const { return view_; }  // NOLINT: a Tensor is a view that owns
   const TensorView* operator->() const { return &view_; }
@@ -71,7 +72,10 @@ class Tensor {
 
  private:
   struct Free {
-    void operator()(void* memory) const;
+    Free() : device(Device::cpu) {}
+    explicit Free(Device where) : device(where) {}
+    Device device;
+    void operator()(void* memory) const { release_memory(device, memory); }
   };
   std::unique_ptr<void, Free> memory_;
   TensorView view_;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "core/host_to_device.h"
 #include "ops/copy.h"
 
 namespace sparsevid::nn {
@@ -101,6 +102,15 @@ LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) 
     fail(ErrorKind::bad_file, "{}: the tensors are not those of this model: {}",
          checkpoint.folder().string(), message);
   }
+  LoadedWeights loaded =
+      context.device == Device::cpu ? convert(checkpoint, context) : upload(checkpoint, context);
+  log(LogCategory::memory, "{}: {} weights, {} bytes mapped, {} bytes converted to {} or moved",
+      checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.owned_bytes,
+      to_string(compute_));
+  return loaded;
+}
+
+LoadedWeights WeightTable::convert(const Checkpoint& checkpoint, Context& context) const {
   LoadedWeights loaded;
   for (const auto& entry : entries_) {
     const auto* view = find(checkpoint, entry.name);
@@ -114,13 +124,55 @@ LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) 
       Tensor copy(kept, entry.shape);
       ops::copy({*view, copy}, context);
       *entry.destination = copy;
-      loaded.converted_bytes += copy->bytes();
-      loaded.converted.push_back(std::move(copy));
+      loaded.owned_bytes += copy->bytes();
+      loaded.owned.push_back(std::move(copy));
     }
   }
-  log(LogCategory::memory, "{}: {} weights, {} bytes mapped, {} bytes converted to {}",
-      checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.converted_bytes,
-      to_string(compute_));
+  return loaded;
+}
+
+LoadedWeights WeightTable::upload(const Checkpoint& checkpoint, Context& context) const {
+  // One allocation for all; each weight begins where the widest loads want it.
+  constexpr std::size_t kAlignment = 256;
+  const auto aligned = [](std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
+  struct Move {
+    const TensorView* from;
+    TensorView* to;
+    DType kept;
+    std::size_t offset;
+  };
+  std::vector<Move> moves;
+  std::size_t total = 0;
+  std::size_t most_converted = 0;
+  for (const auto& entry : entries_) {
+    const auto* view = find(checkpoint, entry.name);
+    if (view == nullptr) continue;
+    const DType kept = kept_dtype(entry, view->dtype());
+    moves.push_back({view, entry.destination, kept, total});
+    total += aligned(static_cast<std::size_t>(entry.shape.numel()) * size_of(kept));
+    if (kept != view->dtype()) most_converted = std::max(most_converted, view->bytes());
+  }
+  LoadedWeights loaded;
+  Tensor memory(DType::u8, {static_cast<std::int64_t>(total)}, context.device);
+  Tensor raw(DType::u8, {static_cast<std::int64_t>(most_converted)}, context.device);
+  HostToDevice stage(context);
+  for (const Move& move : moves) {
+    context.check_cancelled();
+    const Shape& shape = move.from->shape();
+    *move.to = {memory->as<std::uint8_t>() + move.offset, move.kept, shape, context.device};
+    if (move.kept == move.from->dtype()) {
+      stage.copy(*move.from, *move.to);
+    } else {
+      const TensorView as_stored(raw->data(), move.from->dtype(), shape, context.device);
+      stage.copy(*move.from, as_stored);
+      ops::copy({as_stored, *move.to}, context);
+    }
+  }
+  wait_for(context.device, context.stream);
+  loaded.owned_bytes = total;
+  loaded.owned.push_back(std::move(memory));
   return loaded;
 }
 

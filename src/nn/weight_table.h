@@ -16,12 +16,13 @@ namespace sparsevid::nn {
 /// (tables of which few rows are read).
 enum class Precision : std::uint8_t { compute, f32, stored };
 
-/// Memory of weights that could not be used where the file is mapped.
+/// Memory of weights that could not be used where the file is mapped: converted to another type, or
+/// moved to a GPU.
 struct LoadedWeights {
-  std::vector<Tensor> converted;
+  std::vector<Tensor> owned;
   std::size_t mapped_bytes = 0;
-  std::size_t converted_bytes = 0;
-  std::size_t bytes() const { return mapped_bytes + converted_bytes; }
+  std::size_t owned_bytes = 0;
+  std::size_t bytes() const { return mapped_bytes + owned_bytes; }
 };
 
 /// What a checkpoint and a table disagree about; each entry names a tensor.
@@ -52,9 +53,10 @@ class WeightTable {
   std::size_t bytes() const;
 
   WeightMismatch compare(const Checkpoint& checkpoint) const;
-  /// Sets every destination: to the mapped file itself where it holds the wanted type, else to a
-  /// converted copy in the result. Both `checkpoint` and the result must outlive the destinations.
-  /// Throws Error(bad_file) that lists every missing, unexpected and wrong tensor.
+  /// Sets every destination: on the CPU to the mapped file itself where it holds the wanted type,
+  /// else to a converted copy in the result; on a GPU to a copy in its memory. Both `checkpoint`
+  /// and the result must outlive the destinations. Throws Error(bad_file) that lists every missing,
+  /// unexpected and wrong tensor.
   LoadedWeights load(const Checkpoint& checkpoint, Context& context) const;
 
  private:
@@ -73,6 +75,8 @@ class WeightTable {
     if (entry.precision == Precision::stored) return stored;
     return entry.precision == Precision::f32 ? DType::f32 : compute_;
   }
+  LoadedWeights convert(const Checkpoint& checkpoint, Context& context) const;
+  LoadedWeights upload(const Checkpoint& checkpoint, Context& context) const;
   const TensorView* find(const Checkpoint& checkpoint, const std::string& name) const;
   bool expects(const std::string& name) const;
 

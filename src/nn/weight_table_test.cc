@@ -44,7 +44,7 @@ TEST_F(WeightTableTest, UsesTheMappedFileWhereTheTypeFits) {
   EXPECT_EQ(b.dtype(), DType::f32);
   EXPECT_TRUE(bit_equal(b, convert(bf16_, DType::f32)));
   EXPECT_EQ(loaded.mapped_bytes, 48U);
-  EXPECT_EQ(loaded.converted_bytes, 20U);
+  EXPECT_EQ(loaded.owned_bytes, 20U);
   EXPECT_EQ(loaded.bytes(), table.bytes());
 }
 
@@ -116,7 +116,7 @@ TEST_F(WeightTableTest, AllowsWhatIsOptionalAliasedOrIgnored) {
   const LoadedWeights loaded = table.load(from, context_);
   EXPECT_TRUE(bit_equal(a, f32_));
   EXPECT_FALSE(b.defined());
-  EXPECT_THAT(loaded.converted, IsEmpty());
+  EXPECT_THAT(loaded.owned, IsEmpty());
 }
 
 TEST_F(WeightTableTest, ChecksTheShapeOfAnOptionalTensorThatIsThere) {

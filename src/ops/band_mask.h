@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 
 namespace sparsevid::ops {
 
@@ -14,16 +13,17 @@ struct BandMask {
   bool temporal;  ///< the band runs in position-major order
 
   /// Query i and key j are tokens of the sequence.
-  bool sees(std::int64_t i, std::int64_t j) const {
+  constexpr bool sees(std::int64_t i, std::int64_t j) const {
     i -= video_begin;
     j -= video_begin;
     const std::int64_t video = frames * positions;
     if (i < 0 || i >= video || j < positions || j >= video) return true;
-    return std::abs(place(i) - place(j)) <= width;
+    const std::int64_t distance = place(i) - place(j);
+    return distance <= width && distance >= -width;
   }
 
  private:
-  std::int64_t place(std::int64_t token) const {
+  constexpr std::int64_t place(std::int64_t token) const {
     return temporal ? token % positions * frames + token / positions : token;
   }
 };

@@ -18,6 +18,7 @@ struct Implementation {
   /// Why it cannot run these parameters here; empty when it can.
   std::string (*refusal)(const Params&, const Context&);
   void (*run)(const Params&, Context&);
+  Device device = Device::cpu;
 };
 
 template <typename Params>
@@ -35,7 +36,9 @@ class ImplementationList {
     std::string reasons;
     for (const auto& entry : entries_) {
       if (!forced.empty() && forced != entry.name) continue;
-      const std::string reason = entry.refusal(params, context);
+      const std::string reason = context.device == Device::cuda && entry.device == Device::cpu
+                                     ? "it computes on the CPU"
+                                     : entry.refusal(params, context);
       if (reason.empty()) {
         if (log_enabled(LogCategory::dispatch))
           log(LogCategory::dispatch, "{}: {}{}", op_, entry.name, reasons);

@@ -1,6 +1,7 @@
 #include "pipeline/decode_video.h"
 
 #include "base/error.h"
+#include "core/transfer.h"
 #include "io/video_writer.h"
 #include "ops/to_rgb8.h"
 
@@ -28,10 +29,13 @@ void decode_video(Vae& vae, const TensorView& latents, const std::array<int, 3>&
         const Arena::Scope scope(context.arena);
         const TensorView rgb = context.arena.tensor(DType::u8, frames.shape());
         ops::to_rgb8({.x = frames, .out = rgb}, context);
+        const Tensor on_cpu =
+            rgb.device() == Device::cpu ? Tensor() : copy_to(Device::cpu, rgb, context);
+        const TensorView pictures = on_cpu.defined() ? on_cpu.view() : rgb;
         const Zone zone(context.profile, "encode");
-        for (std::int64_t i = 0; i < rgb.size(0); ++i) {
+        for (std::int64_t i = 0; i < pictures.size(0); ++i) {
           context.check_cancelled();
-          writer.write_frame(rgb[i].as<std::uint8_t>(), rgb.stride(1));
+          writer.write_frame(pictures[i].as<std::uint8_t>(), pictures.stride(1));
         }
         written += static_cast<int>(rgb.size(0));
         progress.complete(written);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "core/transfer.h"
 #include "ops/copy.h"
 #include "ops/guidance.h"
 #include "ops/linear_combination.h"
@@ -14,7 +15,7 @@ namespace {
 /// The latent-sized buffers of a schedule; those it never names take no memory.
 class Buffers {
  public:
-  Buffers(const Schedule& schedule, const TensorView& latents) {
+  Buffers(const Schedule& schedule, const TensorView& latents) : device_(latents.device()) {
     at(Buffer::sample) = latents;
     own(Buffer::model_output, latents.shape());
     for (const auto& step : schedule.updates)
@@ -29,10 +30,11 @@ class Buffers {
  private:
   TensorView& at(Buffer buffer) { return views_[static_cast<std::size_t>(buffer)]; }
   void own(Buffer buffer, const Shape& shape) {
-    owned_[static_cast<std::size_t>(buffer)] = Tensor(DType::f32, shape);
+    owned_[static_cast<std::size_t>(buffer)] = Tensor(DType::f32, shape, device_);
     at(buffer) = owned_[static_cast<std::size_t>(buffer)];
   }
 
+  Device device_;
   std::array<Tensor, kBufferCount> owned_;
   std::array<TensorView, kBufferCount> views_;
 };
@@ -48,8 +50,10 @@ void apply(const std::vector<Update>& updates, const Buffers& buffers, Context& 
 }
 
 /// A NaN or infinity anywhere makes the sum of x - x one.
-bool all_finite(const TensorView& latents) {
-  const float* x = latents.as<float>();
+bool all_finite(const TensorView& latents, const Context& context) {
+  Tensor on_cpu;
+  if (latents.device() != Device::cpu) on_cpu = copy_to(Device::cpu, latents, context);
+  const float* x = on_cpu.defined() ? on_cpu->as<float>() : latents.as<float>();
   float sum = 0;
   for (std::int64_t i = 0; i < latents.numel(); ++i) sum += x[i] - x[i];
   return sum == 0;
@@ -65,7 +69,8 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
   const Buffers buffers(schedule, latents);
   std::array<Tensor, 2> velocity;
   for (int branch = 0; branch < branches; ++branch)
-    velocity[static_cast<std::size_t>(branch)] = Tensor(dit.dtype(), latents.shape());
+    velocity[static_cast<std::size_t>(branch)] =
+        Tensor(dit.dtype(), latents.shape(), latents.device());
   ObservedAttention observed(attention, dit.layers() * branches, progress);
 
   const Zone whole(context.profile, "sampling");
@@ -88,10 +93,11 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
     else
       ops::copy({.x = velocity[0], .out = output}, context);
     apply(schedule.updates[index], buffers, context);
-    require(all_finite(latents), ErrorKind::internal,
+    require(all_finite(latents, context), ErrorKind::internal,
             "sampling step {} of {}: the latents are not finite; --dtype f32 computes with a wider "
             "range",
             step + 1, schedule.steps());
+    context.profile.settle();
     if (options.after_step) options.after_step(step, latents);
     progress.complete(step + 1);
   }

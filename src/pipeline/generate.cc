@@ -4,10 +4,13 @@
 
 #include <exception>
 #include <new>
+#include <optional>
 
 #include "attention/factory/factory.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "core/cuda_clock.h"
+#include "core/transfer.h"
 #include "io/atomic_file.h"
 #include "pipeline/decode_video.h"
 #include "pipeline/denoise.h"
@@ -30,10 +33,15 @@ class Run {
         options_(options),
         progress_(observer),
         settings_(resolve_settings(recipe, options)),
-        kept_(options) {
+        kept_(options),
+        context_(settings_.device) {
     context_.threads = settings_.threads;
     context_.cancel = options.cancel;
     omp_set_num_threads(settings_.threads);
+    if (settings_.device == Device::cuda) {
+      clock_.emplace(context_.stream);
+      context_.profile.use(&*clock_);
+    }
   }
 
   RunReport run() {
@@ -63,19 +71,29 @@ class Run {
   /// A stage of the report: from its construction to its end.
   class Stopwatch {
    public:
-    Stopwatch(RunReport& report, const char* stage)
-        : report_(report), stage_(stage), start_(now_seconds()) {}
+    Stopwatch(Run& run, const char* stage) : run_(run), stage_(stage), start_(now_seconds()) {}
     ~Stopwatch() {
+      run_.finish_device_work();
       const double seconds = now_seconds() - start_;
-      report_.stage_seconds.emplace_back(stage_, seconds);
+      run_.report_.stage_seconds.emplace_back(stage_, seconds);
       log(LogCategory::time, "{}: {:.3f} s", stage_, seconds);
     }
 
    private:
-    RunReport& report_;
+    Run& run_;
     const char* stage_;
     double start_;
   };
+
+  /// So that a stage's seconds are those of its work, and its zones are known.
+  void finish_device_work() noexcept {
+    try {
+      wait_for(context_.device, context_.stream);
+      context_.profile.settle();
+    } catch (...) {
+      // What went wrong on the device shows again where it is waited for.
+    }
+  }
 
   Tensor open_latents(Metadata& metadata) {
     const auto channels = static_cast<int>(recipe_.latent_shape(64, 64, 1)[0]);
@@ -110,12 +128,12 @@ class Run {
 
     std::unique_ptr<TextEncoder> encoder;
     {
-      const Stopwatch watch(report_, "loading text encoder");
+      const Stopwatch watch(*this, "loading text encoder");
       progress_.begin(Stage::loading, 0);
       encoder = recipe_.load_text_encoder(settings_.dtype, context_);
     }
     context_.check_cancelled();
-    const Stopwatch watch(report_, "text");
+    const Stopwatch watch(*this, "text");
     progress_.begin(Stage::text, 0);
     TextStates states;
     states.conditional = encoder->encode(prompt.ids, context_);
@@ -134,7 +152,7 @@ class Run {
     const TextStates text = encode_text();
     std::unique_ptr<Dit> dit;
     {
-      const Stopwatch watch(report_, "loading transformer");
+      const Stopwatch watch(*this, "loading transformer");
       progress_.begin(Stage::loading, 0);
       dit = recipe_.load_dit(settings_.dtype, context_);
     }
@@ -149,10 +167,11 @@ class Run {
     const auto attention = make_attention_method(
         settings_.attention, {.layers = dit->layers(), .steps = schedule.steps()});
 
-    Tensor latents(DType::f32, shape);
-    torch_randn(settings_.seed, latents);
+    Tensor noise(DType::f32, shape);
+    torch_randn(settings_.seed, noise);
+    Tensor latents = on_device(std::move(noise));
     {
-      const Stopwatch watch(report_, "sampling");
+      const Stopwatch watch(*this, "sampling");
       dit->set_text(0, text.conditional, context_);
       if (settings_.guided()) dit->set_text(1, text.unconditional, context_);
       denoise(*dit, *attention, schedule, {.guidance = settings_.guidance, .after_step = {}},
@@ -161,21 +180,29 @@ class Run {
     report_.step_seconds = progress_.step_seconds();
     report_.attention = attention->stats();
     context_.arena.clear();
-    return latents;
+    return latents->device() == Device::cpu ? std::move(latents)
+                                            : copy_to(Device::cpu, latents, context_);
+  }
+
+  Tensor on_device(Tensor tensor) {
+    return tensor->device() == context_.device ? std::move(tensor)
+                                               : copy_to(context_.device, tensor, context_);
   }
 
   void decode(const TensorView& latents, const Metadata& metadata) {
     try {
       std::unique_ptr<Vae> vae;
       {
-        const Stopwatch watch(report_, "loading decoder");
+        const Stopwatch watch(*this, "loading decoder");
         progress_.begin(Stage::loading, 0);
         vae = recipe_.load_vae(settings_.vae_dtype, context_);
       }
       context_.check_cancelled();
-      const Stopwatch watch(report_, "decoding");
-      decode_video(*vae, latents, size_, settings_.fps, metadata, options_.output, progress_,
-                   context_);
+      const Stopwatch watch(*this, "decoding");
+      const Tensor moved =
+          context_.device == Device::cpu ? Tensor() : copy_to(context_.device, latents, context_);
+      decode_video(*vae, moved.defined() ? moved.view() : latents, size_, settings_.fps, metadata,
+                   options_.output, progress_, context_);
     } catch (const Error& error) {
       throw Error(error.kind(), error.what() + how_to_continue());
     } catch (const std::bad_alloc&) {
@@ -195,6 +222,7 @@ class Run {
     report_.dtype = settings_.decode_only ? settings_.vae_dtype : settings_.dtype;
     report_.threads = settings_.threads;
     report_.seconds = seconds;
+    context_.profile.use(nullptr);
     report_.profile = context_.profile;
     report_.peak_bytes = peak_memory();
     if (!options_.report.empty()) {
@@ -210,6 +238,7 @@ class Run {
   Settings settings_;
   KeptLatents kept_;
   Context context_;
+  std::optional<CudaClock> clock_;
   std::array<int, 3> size_{};  // frames, height, width in pixels
   RunReport report_;
 };

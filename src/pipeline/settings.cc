@@ -15,7 +15,17 @@ constexpr int kMaxSteps = 1000;
 constexpr double kMaxGuidance = 100;
 constexpr double kMaxFps = 240;
 
-DType dtype_of(Precision precision) {
+Device device_of(const std::string& name) {
+  if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
+  if (name == "cpu") return Device::cpu;
+  require(name == "cuda", ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'",
+          name);
+  require(cuda_unavailable().empty(), ErrorKind::bad_input, "--device cuda: {}",
+          cuda_unavailable());
+  return Device::cuda;
+}
+
+DType dtype_of(Precision precision, Device device) {
   switch (precision) {
     case Precision::f32:
       return DType::f32;
@@ -24,7 +34,7 @@ DType dtype_of(Precision precision) {
     case Precision::automatic:
       break;
   }
-  return cpu_isa() >= CpuIsa::avx512_bf16 ? DType::bf16 : DType::f32;
+  return device == Device::cuda || cpu_isa() >= CpuIsa::avx512_bf16 ? DType::bf16 : DType::f32;
 }
 
 /// `value` rounded down and up to multiple * k + offset, within [offset or multiple, max].
@@ -77,14 +87,14 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.flow_shift = options.flow_shift.value_or(recipe.scheduler().flow_shift());
   settings.legacy_sigmas = options.legacy_sigmas;
   settings.seed = options.seed;
-  settings.dtype = dtype_of(options.precision);
-  settings.vae_dtype =
-      options.vae_precision == Precision::automatic ? DType::f32 : dtype_of(options.vae_precision);
+  settings.device = device_of(options.device);
+  settings.dtype = dtype_of(options.precision, settings.device);
+  settings.vae_dtype = options.vae_precision == Precision::automatic
+                           ? DType::f32
+                           : dtype_of(options.vae_precision, settings.device);
   settings.threads = options.threads == 0 ? available_cores() : options.threads;
   settings.attention = choose_attention(recipe, settings.height, options);
 
-  require(options.device == "cpu", ErrorKind::bad_input,
-          "--device: expected cpu, the only one of this build, found '{}'", options.device);
   require(settings.threads >= 1 && settings.threads <= 4096, ErrorKind::bad_input,
           "--threads: expected 1 to 4096, found {}", settings.threads);
   require(std::isfinite(settings.fps) && settings.fps > 0 && settings.fps <= kMaxFps,
@@ -118,6 +128,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"guidance", fmt::format("{}", settings.guidance)},
       {"flow_shift", fmt::format("{}", settings.flow_shift)},
       {"sigmas", settings.legacy_sigmas ? "legacy" : "current"},
+      {"device", std::string(to_string(settings.device))},
       {"dtype", std::string(to_string(settings.dtype))},
       {"scheduler", recipe.scheduler().class_name()},
       {"model", recipe.folder().filename().string()},

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "attention/options.h"
+#include "core/device.h"
 #include "core/dtype.h"
 #include "io/image_io.h"
 #include "sparsevid/options.h"
@@ -25,6 +26,7 @@ struct Settings {
   double flow_shift = 0;
   bool legacy_sigmas = false;
   std::uint64_t seed = 0;
+  Device device = Device::cpu;
   DType dtype = DType::f32;
   DType vae_dtype = DType::f32;
   int threads = 1;

@@ -48,31 +48,29 @@ void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context
                             !policy_.dense_layer(call.layer);
   const bool dense = !sparse_layer || policy_.dense(call.step, call.layer);
   AttentionCallStats record{call.step, call.layer, call.branch, dense, {}};
-  double measuring = 0;
-  const double start = now_seconds();
   attend_without_padding(call, out, context, [&](const AttentionCall& kept, const TensorView& to) {
     const Segment video = video_segment(kept.layout);
     for (int batch = 0; batch < kept.q.size(0); ++batch) {
       const HeadsCall heads = heads_call(kept, to, video, batch);
-      if (dense) {
-        attend_densely(heads, context);
-        if (sparse_layer) prepare(heads, context);
-        continue;
+      {
+        const Zone zone(context.profile, "attention");
+        if (dense) {
+          attend_densely(heads, context);
+          if (sparse_layer) prepare(heads, context);
+          continue;
+        }
+        const auto densities = run_heads(heads, context);
+        record.head_density.insert(record.head_density.end(), densities.begin(), densities.end());
       }
-      const auto densities = run_heads(heads, context);
-      record.head_density.insert(record.head_density.end(), densities.begin(), densities.end());
       if (options_.quality_rows == 0) continue;
-      const double before = now_seconds();
+      const Zone zone(context.profile, "attention_quality");
       measure_quality(
           {heads.q, heads.k, heads.v, heads.out, heads.scale}, options_.quality_rows, options_.seed,
           [&](auto head, auto query, auto key) { return computed(head, query, key); },
           stats_.quality);
-      measuring += now_seconds() - before;
     }
   });
   stats_.calls.push_back(std::move(record));
-  if (measuring > 0) context.profile.add("attention_quality", measuring);
-  context.profile.add("attention", now_seconds() - start - measuring);
 }
 
 }  // namespace sparsevid

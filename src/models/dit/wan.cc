@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "core/transfer.h"
 #include "nn/rope.h"
 #include "nn/timestep_embedding.h"
 #include "ops/activate.h"
@@ -24,8 +25,9 @@ namespace {
 // Prompts are padded to this many rows of zeros, which take part in cross attention
 // (WanPipeline's max_sequence_length).
 constexpr std::int64_t kTextRows = 512;
-// The MLP runs over this many tokens at a time, so that its wide activations stay small.
-constexpr std::int64_t kMlpRows = 2048;
+// The MLP runs over this many tokens at a time, so that its wide activations stay small: enough to
+// fill the device.
+constexpr std::int64_t mlp_rows(Device device) { return device == Device::cuda ? 16384 : 2048; }
 constexpr double kRopeTheta = 10000;
 
 // Rows of the modulation table, in the order of the checkpoint.
@@ -50,7 +52,7 @@ struct WanDit::Activations {
   TensorView x;        // [tokens, dim] the residual stream
   TensorView y;        // [tokens, dim] normed input, then the output of attention
   TensorView q, k, v;  // [tokens, dim]
-  TensorView mlp;      // [kMlpRows, ffn_dim]
+  TensorView mlp;      // [mlp_rows, ffn_dim]
 };
 
 void WanDit::Attention::declare(nn::WeightTable& table, const std::string& name, int dim) {
@@ -96,7 +98,7 @@ void WanDit::declare(nn::WeightTable& table) {
 
 WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
                Context& context)
-    : config_(config), dtype_(dtype), checkpoint_(std::move(checkpoint)) {
+    : config_(config), dtype_(dtype), device_(context.device), checkpoint_(std::move(checkpoint)) {
   nn::WeightTable table(dtype);
   declare(table);
   weights_ = table.load(*checkpoint_, context);
@@ -105,14 +107,15 @@ WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkp
 }
 
 nn::WeightMismatch WanDit::check(const WanConfig& config, const Checkpoint& checkpoint) {
-  WanDit unloaded(config, DType::f32);
+  WanDit unloaded(config, DType::f32, Device::cpu);
   nn::WeightTable table(DType::f32);
   unloaded.declare(table);
   return table.compare(checkpoint);
 }
 
-MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, const Shape& latents) {
-  WanDit unloaded(config, dtype);
+MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, Device device,
+                          const Shape& latents) {
+  WanDit unloaded(config, dtype, device);
   nn::WeightTable table(dtype);
   unloaded.declare(table);
   return {table.bytes(), unloaded.workspace_bytes(latents)};
@@ -135,8 +138,8 @@ std::size_t WanDit::workspace_bytes(const Shape& latents) const {
   const auto dim = static_cast<std::size_t>(config_.dim());
   const auto head_dim = static_cast<std::size_t>(config_.attention_head_dim);
   const std::size_t activations =
-      (5 * tokens * dim +
-       std::min<std::size_t>(tokens, kMlpRows) * static_cast<std::size_t>(config_.ffn_dim)) *
+      (5 * tokens * dim + std::min(tokens, static_cast<std::size_t>(mlp_rows(device_))) *
+                              static_cast<std::size_t>(config_.ffn_dim)) *
       size_of(dtype_);
   const std::size_t rope = tokens * head_dim * sizeof(float);
   const std::size_t text =
@@ -159,25 +162,23 @@ void WanDit::set_text(int branch, const TensorView& states, Context& context) {
     text_.resize(static_cast<std::size_t>(branch) + 1);
   Text& text = text_[static_cast<std::size_t>(branch)];
   text = {};
-  text.key_bias = Tensor(DType::f32, {rows});
-  float* bias = text.key_bias->as<float>();
+  Tensor key_bias(DType::f32, {rows});
+  float* bias = key_bias->as<float>();
   std::fill(bias, bias + rows, 0.0F);
   if (rows > tokens) bias[tokens] = static_cast<float>(std::log(double(kTextRows - tokens)));
+  text.key_bias = copy_to(context.device, key_bias, context);
 
   const Arena::Scope scope(context.arena);
   const TensorView padded = context.arena.tensor(dtype_, {rows, config_.text_dim});
   ops::copy({.x = states, .out = padded.slice(0, 0, tokens)}, context);
-  if (rows > tokens) {
-    const TensorView zeros = padded.slice(0, tokens, 1);
-    std::fill_n(static_cast<std::byte*>(zeros.data()), zeros.bytes(), std::byte{0});
-  }
+  if (rows > tokens) clear(padded.slice(0, tokens, 1), context);
   const TensorView hidden = context.arena.tensor(dtype_, {rows, dim});
   const TensorView embedded = context.arena.tensor(dtype_, {rows, dim});
   text_in_.apply(padded, hidden, context, ops::Activation::gelu_tanh);
   text_out_.apply(hidden, embedded, context);
   for (const Block& block : blocks_) {
-    Tensor key(dtype_, {rows, dim});
-    Tensor value(dtype_, {rows, dim});
+    Tensor key(dtype_, {rows, dim}, context.device);
+    Tensor value(dtype_, {rows, dim}, context.device);
     block.cross.to_k.apply(embedded, key, context);
     block.cross.to_v.apply(embedded, value, context);
     ops::rms_norm({.x = key, .weight = block.cross.norm_k, .epsilon = config_.eps, .out = key},
@@ -190,9 +191,11 @@ void WanDit::set_text(int branch, const TensorView& states, Context& context) {
 void WanDit::embed_time(double timestep, const TensorView& embedding, const TensorView& modulation,
                         Context& context) const {
   const std::int64_t dim = config_.dim();
-  const TensorView sinusoid = context.arena.tensor(DType::f32, {1, config_.freq_dim});
+  Tensor frequencies(DType::f32, {1, config_.freq_dim});
+  nn::timestep_embedding(timestep, frequencies.view()[0]);
+  const TensorView sinusoid = context.arena.tensor(DType::f32, frequencies->shape());
+  transfer(frequencies, sinusoid, context);
   const TensorView hidden = context.arena.tensor(DType::f32, {1, dim});
-  nn::timestep_embedding(timestep, sinusoid[0]);
   time_in_.apply(sinusoid, hidden, context, ops::Activation::silu);
   const TensorView rounded = context.arena.tensor(dtype_, {1, dim});
   time_out_.apply(hidden, embedding, context);
@@ -204,7 +207,7 @@ void WanDit::embed_time(double timestep, const TensorView& embedding, const Tens
   ops::copy({.x = projected, .out = modulation}, context);
 }
 
-void WanDit::prepare_rope(const Shape& latents) {
+void WanDit::prepare_rope(const Shape& latents, const Context& context) {
   if (latents == rope_latents_) return;
   const TokenLayout where = layout(latents);
   for (const int extent : where.grid) {
@@ -213,10 +216,11 @@ void WanDit::prepare_rope(const Shape& latents) {
             config_.rope_max_seq_len, extent);
   }
   const Shape shape = {where.segments[0].length, config_.attention_head_dim / 2};
-  rope_cos_ = Tensor(DType::f32, shape);
-  rope_sin_ = Tensor(DType::f32, shape);
-  nn::rope_tables(where.grid, nn::rope_axis_dims(config_.attention_head_dim), kRopeTheta, rope_cos_,
-                  rope_sin_);
+  Tensor cos(DType::f32, shape);
+  Tensor sin(DType::f32, shape);
+  nn::rope_tables(where.grid, nn::rope_axis_dims(config_.attention_head_dim), kRopeTheta, cos, sin);
+  rope_cos_ = copy_to(context.device, cos, context);
+  rope_sin_ = copy_to(context.device, sin, context);
   rope_latents_ = latents;
 }
 
@@ -316,8 +320,8 @@ void WanDit::feed_forward(const Block& block, const TensorView& modulation, cons
                               .out = act.y},
                              context);
   }
-  for (std::int64_t begin = 0; begin < act.x.size(0); begin += kMlpRows) {
-    const std::int64_t count = std::min(kMlpRows, act.x.size(0) - begin);
+  for (std::int64_t begin = 0; begin < act.x.size(0); begin += act.mlp.size(0)) {
+    const std::int64_t count = std::min(act.mlp.size(0), act.x.size(0) - begin);
     const TensorView rows = act.y.slice(0, begin, count);
     const TensorView wide = act.mlp.slice(0, 0, count);
     block.ffn_in.apply(rows, wide, context, ops::Activation::gelu_tanh);
@@ -330,7 +334,7 @@ void WanDit::feed_forward(const Block& block, const TensorView& modulation, cons
 void WanDit::forward(const DitInput& input, AttentionMethod& attention, const TensorView& velocity,
                      Context& context) {
   const Shape& latents = input.latents.shape();
-  prepare_rope(latents);
+  prepare_rope(latents, context);
   const TokenLayout where = layout(latents);
   const std::int64_t tokens = where.segments[0].length;
   const std::int64_t dim = config_.dim();
@@ -343,7 +347,7 @@ void WanDit::forward(const DitInput& input, AttentionMethod& attention, const Te
   act.q = context.arena.tensor(dtype_, {tokens, dim});
   act.k = context.arena.tensor(dtype_, {tokens, dim});
   act.v = context.arena.tensor(dtype_, {tokens, dim});
-  act.mlp = context.arena.tensor(dtype_, {std::min(tokens, kMlpRows), config_.ffn_dim});
+  act.mlp = context.arena.tensor(dtype_, {std::min(tokens, mlp_rows(device_)), config_.ffn_dim});
 
   const TensorView embedding = context.arena.tensor(DType::f32, {1, dim});
   const TensorView modulation = context.arena.tensor(DType::f32, {1, kModulations * dim});

@@ -41,11 +41,13 @@ class WanDit final : public Dit {
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const WanConfig& config, const Checkpoint& checkpoint);
   /// What a model of this config takes, from the config alone.
-  static MemoryNeed memory(const WanConfig& config, DType dtype, const Shape& latents);
+  static MemoryNeed memory(const WanConfig& config, DType dtype, Device device,
+                           const Shape& latents);
 
  private:
   /// Without weights, for check() and memory().
-  WanDit(const WanConfig& config, DType dtype) : config_(config), dtype_(dtype) {}
+  WanDit(const WanConfig& config, DType dtype, Device device)
+      : config_(config), dtype_(dtype), device_(device) {}
 
   struct Attention {
     nn::Linear to_q, to_k, to_v, to_out;
@@ -68,7 +70,7 @@ class WanDit final : public Dit {
   void declare(nn::WeightTable& table);
   void embed_time(double timestep, const TensorView& embedding, const TensorView& modulation,
                   Context& context) const;
-  void prepare_rope(const Shape& latents);
+  void prepare_rope(const Shape& latents, const Context& context);
   void self_attention(const Block& block, const TensorView& modulation, const AttentionCall& where,
                       AttentionMethod& attention, const Activations& act, Context& context) const;
   void cross_attention(const Block& block, const Text& text, int layer, const Activations& act,
@@ -78,6 +80,7 @@ class WanDit final : public Dit {
 
   WanConfig config_;
   DType dtype_;
+  Device device_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   nn::LoadedWeights weights_;
   nn::Linear patch_embedding_, time_in_, time_out_, time_proj_, text_in_, text_out_, proj_out_;

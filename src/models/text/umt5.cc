@@ -4,11 +4,13 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "core/transfer.h"
 #include "ops/activate.h"
 #include "ops/attention.h"
 #include "ops/copy.h"
 #include "ops/embedding.h"
 #include "ops/gated_residual.h"
+#include "ops/relative_position_bias.h"
 #include "ops/rms_norm.h"
 
 namespace sparsevid {
@@ -121,20 +123,24 @@ Tensor Umt5Encoder::encode(std::span<const int> ids, Context& context) {
   const TensorView up = take({tokens, config_.d_ff});
   const TensorView bias = context.arena.tensor(DType::f32, {heads, tokens, tokens});
 
-  const TensorView id_view(const_cast<int*>(ids.data()), DType::i32, {tokens});
+  for (const int id : ids)
+    require(id >= 0 && id < config_.vocab_size, ErrorKind::bad_input,
+            "token id: expected 0 to {}, found {}", config_.vocab_size - 1, id);
+  const TensorView id_view = context.arena.tensor(DType::i32, {tokens});
+  transfer({const_cast<int*>(ids.data()), DType::i32, {tokens}}, id_view, context);
+  std::vector<int> bucket_of_distance;
+  for (std::int64_t distance = 1 - tokens; distance < tokens; ++distance)
+    bucket_of_distance.push_back(relative_position_bucket(static_cast<int>(distance),
+                                                          config_.relative_attention_num_buckets,
+                                                          config_.relative_attention_max_distance));
+  const TensorView buckets = context.arena.tensor(DType::i32, {2 * tokens - 1});
+  transfer({bucket_of_distance.data(), DType::i32, buckets.shape()}, buckets, context);
+
   ops::embedding({.ids = id_view, .table = embedding_, .out = x}, context);
   for (const Block& block : blocks_) {
     context.check_cancelled();
-    const float* table = block.position_bias.as<float>();
-    for (std::int64_t query = 0; query < tokens; ++query) {
-      for (std::int64_t key = 0; key < tokens; ++key) {
-        const std::int64_t bucket = relative_position_bucket(
-            static_cast<int>(key - query), config_.relative_attention_num_buckets,
-            config_.relative_attention_max_distance);
-        for (std::int64_t head = 0; head < heads; ++head)
-          bias.as<float>()[(head * tokens + query) * tokens + key] = table[bucket * heads + head];
-      }
-    }
+    ops::relative_position_bias({.table = block.position_bias, .buckets = buckets, .bias = bias},
+                                context);
     ops::rms_norm(
         {.x = x, .weight = block.attention_norm, .epsilon = config_.layer_norm_epsilon, .out = y},
         context);
@@ -162,7 +168,7 @@ Tensor Umt5Encoder::encode(std::span<const int> ids, Context& context) {
   }
   ops::rms_norm({.x = x, .weight = final_norm_, .epsilon = config_.layer_norm_epsilon, .out = y},
                 context);
-  Tensor states(DType::f32, {tokens, dim});
+  Tensor states(DType::f32, {tokens, dim}, context.device);
   ops::copy({.x = y, .out = states}, context);
   return states;
 }

@@ -20,8 +20,8 @@ WanVae::WanVae(const WanVaeConfig& config, std::shared_ptr<const Checkpoint> che
   decoder_.declare(table, config);
   encoder_.declare(table, config);
   weights_ = table.load(*checkpoint_, context);
-  decoder_.finish();
-  encoder_.finish();
+  decoder_.finish(context);
+  encoder_.finish(context);
 }
 
 nn::WeightMismatch WanVae::check(const WanVaeConfig& config, const Checkpoint& checkpoint) {
@@ -81,8 +81,8 @@ Tensor WanVae::encode(const TensorView& frames, Context& context) {
           "frames: expected [{}k+1, height, width, 3] with sizes that {} divides, found {}", step,
           scale, frames.shape().str());
   const std::int64_t count = (frames.size(0) - 1) / step + 1;
-  Tensor latents(DType::f32,
-                 {config_.z_dim, count, frames.size(1) / scale, frames.size(2) / scale});
+  Tensor latents(DType::f32, {config_.z_dim, count, frames.size(1) / scale, frames.size(2) / scale},
+                 context.device);
   FrameCache cache;
   for (std::int64_t i = 0; i < count; ++i) {
     context.check_cancelled();

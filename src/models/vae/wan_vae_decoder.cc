@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/transfer.h"
 #include "ops/conv3d.h"
 #include "ops/copy.h"
 #include "ops/upsample_nearest.h"
@@ -50,7 +51,7 @@ void WanVaeDecoder::declare(nn::WeightTable& table, const WanVaeConfig& config) 
   conv_out_.declare(table, "decoder.conv_out", channels, kColors, 3, 3, slot);
 }
 
-void WanVaeDecoder::finish() {
+void WanVaeDecoder::finish(Context& context) {
   mid_.finish();
   for (auto& block : up_blocks_) {
     for (auto& resnet : block.resnets) resnet.finish();
@@ -60,21 +61,23 @@ void WanVaeDecoder::finish() {
 
   // W (z std + mean) + b = (W std) z + (W mean + b)
   const std::int64_t z = config_.z_dim;
-  folded_weight_ = Tensor(dtype_, {z, z});
-  folded_bias_ = Tensor(DType::f32, {z});
+  const Tensor stored_weight = copy_to(Device::cpu, post_quant_weight_, context);
+  const Tensor stored_bias = copy_to(Device::cpu, post_quant_bias_, context);
   Tensor folded(DType::f32, {z, z});
+  Tensor folded_bias(DType::f32, {z});
   for (std::int64_t row = 0; row < z; ++row) {
-    double bias = post_quant_bias_.as<float>()[row];
+    double bias = stored_bias->as<float>()[row];
     for (std::int64_t column = 0; column < z; ++column) {
       const auto c = static_cast<std::size_t>(column);
-      const double weight = post_quant_weight_.as<float>()[row * z + column];
+      const double weight = stored_weight->as<float>()[row * z + column];
       folded->as<float>()[row * z + column] = static_cast<float>(weight * config_.latents_std[c]);
       bias += weight * config_.latents_mean[c];
     }
-    folded_bias_->as<float>()[row] = static_cast<float>(bias);
+    folded_bias->as<float>()[row] = static_cast<float>(bias);
   }
-  Context context;
-  ops::copy({.x = folded, .out = folded_weight_}, context);
+  folded_bias_ = copy_to(context.device, folded_bias, context);
+  folded_weight_ = Tensor(dtype_, {z, z}, context.device);
+  ops::copy({.x = copy_to(context.device, folded, context), .out = folded_weight_}, context);
   post_quant_.weight = folded_weight_;
   post_quant_.bias = folded_bias_;
 }
@@ -123,7 +126,7 @@ TensorView WanVaeDecoder::upsample(const UpBlock& block, FrameCache& cache, cons
     // The first frame of a sequence stands for itself; every later one becomes two.
     const std::int64_t kept = first ? 1 : 0;
     const std::int64_t doubled = x.size(0) - kept;
-    timed = {buffers.other, dtype_, {kept + 2 * doubled, height, width, channels}};
+    timed = buffers.in_other({kept + 2 * doubled, height, width, channels});
     if (kept > 0) ops::copy({.x = x.slice(0, 0, kept), .out = timed.slice(0, 0, kept)}, context);
     if (doubled > 0) {
       const TensorView source = x.slice(0, kept, doubled);
@@ -141,8 +144,8 @@ TensorView WanVaeDecoder::upsample(const UpBlock& block, FrameCache& cache, cons
     }
     std::swap(buffers.current, buffers.other);
   }
-  const TensorView out(buffers.other, dtype_,
-                       {timed.size(0), 2 * height, 2 * width, block.resample.out});
+  const TensorView out =
+      buffers.in_other({timed.size(0), 2 * height, 2 * width, block.resample.out});
   const TensorView enlarged = context.arena.tensor(dtype_, {1, 2 * height, 2 * width, channels});
   for (std::int64_t frame = 0; frame < timed.size(0); ++frame) {
     const Zone zone(context.profile, "vae.conv");
@@ -173,8 +176,9 @@ TensorView WanVaeDecoder::decode_chunk(FrameCache& cache, const TensorView& late
   const Arena::Scope scope(context.arena);
   const std::size_t bytes =
       static_cast<std::size_t>(largest(frames, height, width)) * size_of(dtype_);
-  Buffers buffers = {context.arena.allocate(bytes), context.arena.allocate(bytes)};
-  TensorView x(buffers.current, dtype_, {frames, height, width, conv_in_.out});
+  Buffers buffers = {context.arena.allocate(bytes), context.arena.allocate(bytes), dtype_,
+                     context.device};
+  TensorView x = buffers.in_current({frames, height, width, conv_in_.out});
   {
     const Arena::Scope input(context.arena);
     const TensorView staged = conv_in_.stage(cache, latents.shape(), dtype_, context);
@@ -182,12 +186,11 @@ TensorView WanVaeDecoder::decode_chunk(FrameCache& cache, const TensorView& late
                       pixel_rows(staged.slice(0, conv_in_.remembered(), frames)), context);
     conv_in_.apply(cache, staged, x, context);
   }
-  mid_.apply(cache, x, {buffers.other, dtype_, x.shape()}, context);
+  mid_.apply(cache, x, buffers.in_other(x.shape()), context);
   for (const auto& block : up_blocks_) {
     context.check_cancelled();
     for (const auto& resnet : block.resnets) {
-      const TensorView out(buffers.other, dtype_,
-                           {x.size(0), x.size(1), x.size(2), resnet.conv1.out});
+      const TensorView out = buffers.in_other({x.size(0), x.size(1), x.size(2), resnet.conv1.out});
       resnet.apply(cache, x, out, context);
       std::swap(buffers.current, buffers.other);
       x = out;

@@ -12,7 +12,7 @@ class WanVaeDecoder {
  public:
   void declare(nn::WeightTable& table, const WanVaeConfig& config);
   /// After loading; folds the latents' mean and deviation into the first layer.
-  void finish();
+  void finish(Context& context);
 
   /// Decodes the next latent frames [frames, height, width, z_dim] of a sequence. Returns scratch
   /// [frames', 8 height, 8 width, 3], valid until the caller's Scope ends; frames' is 4 frames,
@@ -35,6 +35,10 @@ class WanVaeDecoder {
   struct Buffers {
     void* current;
     void* other;
+    DType dtype;
+    Device device;
+    TensorView in_current(const Shape& shape) const { return {current, dtype, shape, device}; }
+    TensorView in_other(const Shape& shape) const { return {other, dtype, shape, device}; }
   };
 
   TensorView upsample(const UpBlock& block, FrameCache& cache, const TensorView& x, bool first,

@@ -1,5 +1,6 @@
 #include "models/vae/wan_vae_encoder.h"
 
+#include "core/transfer.h"
 #include "ops/conv3d.h"
 #include "ops/copy.h"
 
@@ -45,7 +46,7 @@ void WanVaeEncoder::declare(nn::WeightTable& table, const WanVaeConfig& config) 
   table.add("quant_conv.bias", {moments}, quant_bias_, nn::Precision::f32);
 }
 
-void WanVaeEncoder::finish() {
+void WanVaeEncoder::finish(Context& context) {
   for (auto& block : down_blocks_) {
     for (auto& resnet : block.resnets) resnet.finish();
     if (block.downsamples) block.resample.finish();
@@ -55,19 +56,21 @@ void WanVaeEncoder::finish() {
 
   // Only the posterior's mean is used: ((W x + b) - mean) / std, rows 0 to z_dim.
   const std::int64_t z = config_.z_dim;
-  folded_weight_ = Tensor(dtype_, {z, 2 * z});
-  folded_bias_ = Tensor(DType::f32, {z});
+  const Tensor stored_weight = copy_to(Device::cpu, quant_weight_, context);
+  const Tensor stored_bias = copy_to(Device::cpu, quant_bias_, context);
   Tensor folded(DType::f32, {z, 2 * z});
+  Tensor folded_bias(DType::f32, {z});
   for (std::int64_t row = 0; row < z; ++row) {
     const auto r = static_cast<std::size_t>(row);
     const double deviation = config_.latents_std[r];
     for (std::int64_t i = row * 2 * z; i < (row + 1) * 2 * z; ++i)
-      folded->as<float>()[i] = static_cast<float>(quant_weight_.as<float>()[i] / deviation);
-    folded_bias_->as<float>()[row] =
-        static_cast<float>((quant_bias_.as<float>()[row] - config_.latents_mean[r]) / deviation);
+      folded->as<float>()[i] = static_cast<float>(stored_weight->as<float>()[i] / deviation);
+    folded_bias->as<float>()[row] =
+        static_cast<float>((stored_bias->as<float>()[row] - config_.latents_mean[r]) / deviation);
   }
-  Context context;
-  ops::copy({.x = folded, .out = folded_weight_}, context);
+  folded_bias_ = copy_to(context.device, folded_bias, context);
+  folded_weight_ = Tensor(dtype_, {z, 2 * z}, context.device);
+  ops::copy({.x = copy_to(context.device, folded, context), .out = folded_weight_}, context);
   quant_.weight = folded_weight_;
   quant_.bias = folded_bias_;
 }

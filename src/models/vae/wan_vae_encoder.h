@@ -12,7 +12,7 @@ class WanVaeEncoder {
  public:
   void declare(nn::WeightTable& table, const WanVaeConfig& config);
   /// After loading; folds the latents' mean and deviation into the last layer.
-  void finish();
+  void finish(Context& context);
 
   /// Encodes the next frames [frames, height, width, 3] of a sequence: 1 frame for the first chunk,
   /// then as many as make one latent frame (4). Returns normalised latents

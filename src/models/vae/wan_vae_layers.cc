@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "core/transfer.h"
 #include "ops/attention.h"
 #include "ops/channel_norm.h"
 #include "ops/conv3d.h"
@@ -50,7 +50,7 @@ TensorView FrameCache::stage(int slot, int remembered, const Shape& frames, DTyp
   if (remembered == 0) return staged;
   const TensorView front = staged.slice(0, 0, remembered);
   if (fresh(slot)) {
-    std::memset(front.data(), 0, front.bytes());
+    clear(front, context);
   } else {
     ops::copy({.x = frames_[static_cast<std::size_t>(slot)], .out = front}, context);
   }
@@ -62,7 +62,8 @@ void FrameCache::keep(int slot, int remembered, const TensorView& staged, Contex
   const auto index = static_cast<std::size_t>(slot);
   if (index >= frames_.size()) frames_.resize(index + 1);
   if (!frames_[index].defined())
-    frames_[index] = Tensor(staged.dtype(), with_frames(staged.shape(), remembered));
+    frames_[index] =
+        Tensor(staged.dtype(), with_frames(staged.shape(), remembered), context.device);
   ops::copy({.x = staged.slice(0, staged.size(0) - remembered, remembered), .out = frames_[index]},
             context);
 }

@@ -2,12 +2,13 @@
 
 #include "ops/cpu/elementwise.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/activate.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ActivateParams>& activate_implementations() {
-  static const ImplementationList<ActivateParams> list(
+  static const auto list = implementations<ActivateParams>(
       "activate", {{"simd", cpu::activate_refusal, cpu::activate},
                    {"ref", never_refuses<ActivateParams>, ref::activate}});
   return list;

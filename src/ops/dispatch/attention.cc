@@ -3,6 +3,7 @@
 #include "ops/cpu/attention.h"
 #include "ops/dispatch/attention_contract.h"
 #include "ops/dispatch/attention_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/attention.h"
 
 namespace sparsevid::ops {
@@ -20,7 +21,7 @@ bool fits(const AttentionParams& params) {
 }  // namespace
 
 const ImplementationList<AttentionParams>& attention_implementations() {
-  static const ImplementationList<AttentionParams> list(
+  static const auto list = implementations<AttentionParams>(
       "attention", attention_entries<AttentionParams, cpu::attention>(ref::attention));
   return list;
 }

@@ -3,6 +3,7 @@
 #include "ops/cpu/band_attention.h"
 #include "ops/dispatch/attention_contract.h"
 #include "ops/dispatch/attention_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/band_attention.h"
 
 namespace sparsevid::ops {
@@ -22,7 +23,7 @@ bool fits(const BandAttentionParams& params) {
 }  // namespace
 
 const ImplementationList<BandAttentionParams>& band_attention_implementations() {
-  static const ImplementationList<BandAttentionParams> list(
+  static const auto list = implementations<BandAttentionParams>(
       "band_attention",
       attention_entries<BandAttentionParams, cpu::band_attention>(ref::band_attention));
   return list;

@@ -3,6 +3,7 @@
 #include "ops/cpu/band_profile.h"
 #include "ops/cpu/cluster_panels.h"
 #include "ops/dispatch/cluster_contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/band_profile.h"
 
 namespace sparsevid::ops {
@@ -18,7 +19,7 @@ std::string refusal(const BandProfileParams&, const Context&) {
 }  // namespace
 
 const ImplementationList<BandProfileParams>& band_profile_implementations() {
-  static const ImplementationList<BandProfileParams> list(
+  static const auto list = implementations<BandProfileParams>(
       "band_profile",
       {{"avx512", refusal<CpuIsa::avx512>,
         [](const auto& p, auto& c) { cpu::band_profile(cpu::kClusterAvx512, p, c); }},

@@ -3,6 +3,7 @@
 #include "ops/cpu/block_sparse_attention.h"
 #include "ops/dispatch/attention_contract.h"
 #include "ops/dispatch/attention_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/block_sparse_attention.h"
 
 namespace sparsevid::ops {
@@ -35,7 +36,7 @@ bool fits(const BlockSparseAttentionParams& params) {
 }  // namespace
 
 const ImplementationList<BlockSparseAttentionParams>& block_sparse_attention_implementations() {
-  static const ImplementationList<BlockSparseAttentionParams> list(
+  static const auto list = implementations<BlockSparseAttentionParams>(
       "block_sparse_attention",
       attention_entries<BlockSparseAttentionParams, cpu::block_sparse_attention>(
           ref::block_sparse_attention));

@@ -2,6 +2,7 @@
 
 #include "ops/cpu/norms.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/channel_norm.h"
 
 namespace sparsevid::ops {
@@ -15,7 +16,7 @@ std::string row_refusal(const ChannelNormParams& params, const Context&) {
 }  // namespace
 
 const ImplementationList<ChannelNormParams>& channel_norm_implementations() {
-  static const ImplementationList<ChannelNormParams> list(
+  static const auto list = implementations<ChannelNormParams>(
       "channel_norm", {{"simd", row_refusal, cpu::channel_norm},
                        {"ref", never_refuses<ChannelNormParams>, ref::channel_norm}});
   return list;

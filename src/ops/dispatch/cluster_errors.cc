@@ -3,12 +3,13 @@
 #include "ops/cpu/cluster_errors.h"
 #include "ops/dispatch/cluster_contract.h"
 #include "ops/dispatch/cluster_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/cluster_errors.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ClusterErrorsParams>& cluster_errors_implementations() {
-  static const ImplementationList<ClusterErrorsParams> list(
+  static const auto list = implementations<ClusterErrorsParams>(
       "cluster_errors",
       cluster_entries<ClusterErrorsParams, cpu::cluster_errors>(ref::cluster_errors));
   return list;

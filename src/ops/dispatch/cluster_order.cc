@@ -2,12 +2,13 @@
 
 #include "ops/cpu/cluster_order.h"
 #include "ops/dispatch/cluster_contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/cluster_order.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ClusterOrderParams>& cluster_order_implementations() {
-  static const ImplementationList<ClusterOrderParams> list(
+  static const auto list = implementations<ClusterOrderParams>(
       "cluster_order", {{"counting", never_refuses<ClusterOrderParams>, cpu::cluster_order},
                         {"ref", never_refuses<ClusterOrderParams>, ref::cluster_order}});
   return list;

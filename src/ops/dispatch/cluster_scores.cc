@@ -3,12 +3,13 @@
 #include "ops/cpu/cluster_scores.h"
 #include "ops/dispatch/cluster_contract.h"
 #include "ops/dispatch/cluster_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/cluster_scores.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ClusterScoresParams>& cluster_scores_implementations() {
-  static const ImplementationList<ClusterScoresParams> list(
+  static const auto list = implementations<ClusterScoresParams>(
       "cluster_scores",
       cluster_entries<ClusterScoresParams, cpu::cluster_scores>(ref::cluster_scores));
   return list;

@@ -3,12 +3,13 @@
 #include "ops/cpu/cluster_statistics.h"
 #include "ops/dispatch/cluster_contract.h"
 #include "ops/dispatch/cluster_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/cluster_statistics.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ClusterStatisticsParams>& cluster_statistics_implementations() {
-  static const ImplementationList<ClusterStatisticsParams> list(
+  static const auto list = implementations<ClusterStatisticsParams>(
       "cluster_statistics",
       cluster_entries<ClusterStatisticsParams, cpu::cluster_statistics>(ref::cluster_statistics));
   return list;

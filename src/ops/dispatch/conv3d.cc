@@ -2,12 +2,13 @@
 
 #include "ops/cpu/conv3d.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/conv3d.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<Conv3dParams>& conv3d_implementations() {
-  static const ImplementationList<Conv3dParams> list(
+  static const auto list = implementations<Conv3dParams>(
       "conv3d", {{"onednn", cpu::conv3d_onednn_refusal, cpu::conv3d_onednn},
                  {"onednn_f32", cpu::conv3d_onednn_f32_refusal, cpu::conv3d_onednn_f32},
                  {"ref", never_refuses<Conv3dParams>, ref::conv3d}});

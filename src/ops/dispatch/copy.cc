@@ -2,14 +2,15 @@
 
 #include "ops/cpu/copy.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/copy.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<CopyParams>& copy_implementations() {
-  static const ImplementationList<CopyParams> list("copy",
-                                                   {{"simd", never_refuses<CopyParams>, cpu::copy},
-                                                    {"ref", never_refuses<CopyParams>, ref::copy}});
+  static const auto list =
+      implementations<CopyParams>("copy", {{"simd", never_refuses<CopyParams>, cpu::copy},
+                                           {"ref", never_refuses<CopyParams>, ref::copy}});
   return list;
 }
 

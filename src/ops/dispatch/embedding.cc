@@ -2,12 +2,13 @@
 
 #include "ops/cpu/embedding.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/embedding.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<EmbeddingParams>& embedding_implementations() {
-  static const ImplementationList<EmbeddingParams> list(
+  static const auto list = implementations<EmbeddingParams>(
       "embedding", {{"simd", never_refuses<EmbeddingParams>, cpu::embedding},
                     {"ref", never_refuses<EmbeddingParams>, ref::embedding}});
   return list;

@@ -2,12 +2,13 @@
 
 #include "ops/cpu/elementwise.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/gated_residual.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<GatedResidualParams>& gated_residual_implementations() {
-  static const ImplementationList<GatedResidualParams> list(
+  static const auto list = implementations<GatedResidualParams>(
       "gated_residual", {{"simd", never_refuses<GatedResidualParams>, cpu::gated_residual},
                          {"ref", never_refuses<GatedResidualParams>, ref::gated_residual}});
   return list;

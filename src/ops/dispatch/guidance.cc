@@ -2,12 +2,13 @@
 
 #include "ops/cpu/elementwise.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/guidance.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<GuidanceParams>& guidance_implementations() {
-  static const ImplementationList<GuidanceParams> list(
+  static const auto list = implementations<GuidanceParams>(
       "guidance", {{"simd", never_refuses<GuidanceParams>, cpu::guidance},
                    {"ref", never_refuses<GuidanceParams>, ref::guidance}});
   return list;

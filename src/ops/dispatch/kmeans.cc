@@ -3,12 +3,13 @@
 #include "ops/cpu/kmeans.h"
 #include "ops/dispatch/cluster_contract.h"
 #include "ops/dispatch/cluster_entries.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/kmeans.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<KMeansParams>& kmeans_implementations() {
-  static const ImplementationList<KMeansParams> list(
+  static const auto list = implementations<KMeansParams>(
       "kmeans", cluster_entries<KMeansParams, cpu::kmeans>(ref::kmeans));
   return list;
 }

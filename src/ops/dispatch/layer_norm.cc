@@ -2,6 +2,7 @@
 
 #include "ops/cpu/norms.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/layer_norm.h"
 
 namespace sparsevid::ops {
@@ -15,7 +16,7 @@ std::string row_refusal(const LayerNormParams& params, const Context&) {
 }  // namespace
 
 const ImplementationList<LayerNormParams>& layer_norm_implementations() {
-  static const ImplementationList<LayerNormParams> list(
+  static const auto list = implementations<LayerNormParams>(
       "layer_norm", {{"simd", row_refusal, cpu::layer_norm},
                      {"ref", never_refuses<LayerNormParams>, ref::layer_norm}});
   return list;

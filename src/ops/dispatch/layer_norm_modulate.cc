@@ -2,6 +2,7 @@
 
 #include "ops/cpu/norms.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/layer_norm_modulate.h"
 
 namespace sparsevid::ops {
@@ -15,7 +16,7 @@ std::string row_refusal(const LayerNormModulateParams& params, const Context&) {
 }  // namespace
 
 const ImplementationList<LayerNormModulateParams>& layer_norm_modulate_implementations() {
-  static const ImplementationList<LayerNormModulateParams> list(
+  static const auto list = implementations<LayerNormModulateParams>(
       "layer_norm_modulate",
       {{"simd", row_refusal, cpu::layer_norm_modulate},
        {"ref", never_refuses<LayerNormModulateParams>, ref::layer_norm_modulate}});

@@ -2,12 +2,13 @@
 
 #include "ops/cpu/linear.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/linear.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<LinearParams>& linear_implementations() {
-  static const ImplementationList<LinearParams> list(
+  static const auto list = implementations<LinearParams>(
       "linear", {{"onednn", cpu::linear_onednn_refusal, cpu::linear_onednn},
                  {"onednn_f32", never_refuses<LinearParams>, cpu::linear_onednn_f32},
                  {"ref", never_refuses<LinearParams>, ref::linear}});

@@ -2,12 +2,13 @@
 
 #include "ops/cpu/elementwise.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/linear_combination.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<LinearCombinationParams>& linear_combination_implementations() {
-  static const ImplementationList<LinearCombinationParams> list(
+  static const auto list = implementations<LinearCombinationParams>(
       "linear_combination",
       {{"simd", never_refuses<LinearCombinationParams>, cpu::linear_combination},
        {"ref", never_refuses<LinearCombinationParams>, ref::linear_combination}});

@@ -1,6 +1,7 @@
 #include "ops/patchify.h"
 
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/patchify.h"
 
 namespace sparsevid::ops {
@@ -19,7 +20,7 @@ bool patches_cover(const TensorView& video, const std::array<int, 3>& patch,
 
 const ImplementationList<PatchifyParams>& patchify_implementations() {
   // Latents are small: this takes milliseconds of a forward that takes seconds.
-  static const ImplementationList<PatchifyParams> list(
+  static const auto list = implementations<PatchifyParams>(
       "patchify", {{"ref", never_refuses<PatchifyParams>, ref::patchify}});
   return list;
 }

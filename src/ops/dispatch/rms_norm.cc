@@ -2,6 +2,7 @@
 
 #include "ops/cpu/norms.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/rms_norm.h"
 
 namespace sparsevid::ops {
@@ -15,7 +16,7 @@ std::string row_refusal(const RmsNormParams& params, const Context&) {
 }  // namespace
 
 const ImplementationList<RmsNormParams>& rms_norm_implementations() {
-  static const ImplementationList<RmsNormParams> list(
+  static const auto list = implementations<RmsNormParams>(
       "rms_norm",
       {{"simd", row_refusal, cpu::rms_norm}, {"ref", never_refuses<RmsNormParams>, ref::rms_norm}});
   return list;

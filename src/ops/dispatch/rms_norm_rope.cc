@@ -2,6 +2,7 @@
 
 #include "ops/cpu/norms.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/rms_norm_rope.h"
 
 namespace sparsevid::ops {
@@ -20,7 +21,7 @@ std::string row_refusal(const RmsNormRopeParams& params, const Context&) {
 }  // namespace
 
 const ImplementationList<RmsNormRopeParams>& rms_norm_rope_implementations() {
-  static const ImplementationList<RmsNormRopeParams> list(
+  static const auto list = implementations<RmsNormRopeParams>(
       "rms_norm_rope", {{"simd", row_refusal, cpu::rms_norm_rope},
                         {"ref", never_refuses<RmsNormRopeParams>, ref::rms_norm_rope}});
   return list;

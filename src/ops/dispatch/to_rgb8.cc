@@ -2,12 +2,13 @@
 
 #include "ops/cpu/elementwise.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/to_rgb8.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<ToRgb8Params>& to_rgb8_implementations() {
-  static const ImplementationList<ToRgb8Params> list(
+  static const auto list = implementations<ToRgb8Params>(
       "to_rgb8", {{"simd", never_refuses<ToRgb8Params>, cpu::to_rgb8},
                   {"ref", never_refuses<ToRgb8Params>, ref::to_rgb8}});
   return list;

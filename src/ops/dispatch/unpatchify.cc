@@ -1,6 +1,7 @@
 #include "ops/unpatchify.h"
 
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/unpatchify.h"
 
 namespace sparsevid::ops {
@@ -19,7 +20,7 @@ bool patches_cover(const TensorView& video, const std::array<int, 3>& patch,
 
 const ImplementationList<UnpatchifyParams>& unpatchify_implementations() {
   // Latents are small: this takes milliseconds of a forward that takes seconds.
-  static const ImplementationList<UnpatchifyParams> list(
+  static const auto list = implementations<UnpatchifyParams>(
       "unpatchify", {{"ref", never_refuses<UnpatchifyParams>, ref::unpatchify}});
   return list;
 }

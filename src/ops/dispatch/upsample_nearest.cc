@@ -2,12 +2,13 @@
 
 #include "ops/cpu/upsample_nearest.h"
 #include "ops/dispatch/contract.h"
+#include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/upsample_nearest.h"
 
 namespace sparsevid::ops {
 
 const ImplementationList<UpsampleNearestParams>& upsample_nearest_implementations() {
-  static const ImplementationList<UpsampleNearestParams> list(
+  static const auto list = implementations<UpsampleNearestParams>(
       "upsample_nearest", {{"simd", never_refuses<UpsampleNearestParams>, cpu::upsample_nearest},
                            {"ref", never_refuses<UpsampleNearestParams>, ref::upsample_nearest}});
   return list;

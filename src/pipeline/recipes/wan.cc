@@ -117,7 +117,7 @@ class WanRecipe final : public Recipe {
       plan.phases.push_back({"text",
                              {{named("text encoder weights", settings.dtype), text.weights},
                               {"activations", text.workspace}}});
-      const MemoryNeed dit = WanDit::memory(dit_, settings.dtype, latents);
+      const MemoryNeed dit = WanDit::memory(dit_, settings.dtype, settings.device, latents);
       plan.phases.push_back(
           {"sampling",
            {{named("transformer weights", settings.dtype), dit.weights},

@@ -1,0 +1,164 @@
+#include "core/cuda_runtime.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/error.h"
+
+namespace sparsevid {
+namespace {
+
+void check(cudaError_t status, const char* what) {
+  if (status != cudaSuccess)
+    fail(ErrorKind::internal, "cuda: {}: {}", what, cudaGetErrorString(status));
+}
+
+cudaStream_t handle(Stream stream) { return static_cast<cudaStream_t>(stream); }
+
+/// Sizes of what is held, so that a run can say what it took and that a step took nothing.
+class Ledger {
+ public:
+  void add(void* memory, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    sizes_[memory] = bytes;
+    now_.count += 1;
+    now_.bytes += bytes;
+    now_.peak_bytes = std::max(now_.peak_bytes, now_.bytes);
+  }
+  void remove(void* memory) {
+    const std::lock_guard lock(mutex_);
+    const auto it = sizes_.find(memory);
+    if (it == sizes_.end()) return;
+    now_.bytes -= it->second;
+    sizes_.erase(it);
+  }
+  DeviceAllocations now() {
+    const std::lock_guard lock(mutex_);
+    return now_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<void*, std::size_t> sizes_;
+  DeviceAllocations now_{0, 0, 0};
+};
+
+Ledger& ledger() {
+  static Ledger instance;
+  return instance;
+}
+
+double gibibytes(std::size_t bytes) {
+  return static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30);
+}
+
+cudaMemcpyKind kind_of(Device to, Device from) {
+  if (to == Device::cpu) return cudaMemcpyDeviceToHost;
+  return from == Device::cpu ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
+}
+
+}  // namespace
+
+std::string cuda_unavailable() {
+  static const std::string reason = []() -> std::string {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) {
+      (void)cudaGetLastError();
+      return fmt::format("no NVIDIA GPU can be used: {}", cudaGetErrorString(status));
+    }
+    if (count == 0) return "there is no NVIDIA GPU";
+    int major = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "device");
+    if (major < 8) return fmt::format("the GPU has compute capability {}.x, expected 8.0", major);
+    return {};
+  }();
+  return reason;
+}
+
+std::string cuda_device_name() {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "device");
+  return fmt::format("{}, compute capability {}.{}, {:.1f} GiB", properties.name, properties.major,
+                     properties.minor, gibibytes(properties.totalGlobalMem));
+}
+
+DeviceMemory cuda_memory() {
+  DeviceMemory memory{};
+  check(cudaMemGetInfo(&memory.free, &memory.total), "memory");
+  return memory;
+}
+
+DeviceAllocations cuda_allocations() { return ledger().now(); }
+
+namespace cuda_runtime {
+
+void* allocate(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, std::max<std::size_t>(bytes, 64));
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    const DeviceMemory left = cuda_memory();
+    fail(ErrorKind::out_of_memory,
+         "GPU memory: {:.2f} GiB were asked for, {:.2f} of {:.2f} are free", gibibytes(bytes),
+         gibibytes(left.free), gibibytes(left.total));
+  }
+  check(status, "allocation");
+  ledger().add(memory, bytes);
+  return memory;
+}
+
+void release(void* memory) {
+  ledger().remove(memory);
+  (void)cudaFree(memory);
+}
+
+void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes,
+          Stream stream) {
+  check(cudaMemcpyAsync(to, from, bytes, kind_of(to_device, from_device), handle(stream)), "copy");
+  if (to_device == Device::cpu) wait(stream);
+}
+
+void clear(void* memory, std::size_t bytes, Stream stream) {
+  check(cudaMemsetAsync(memory, 0, bytes, handle(stream)), "clear");
+}
+
+void wait(Stream stream) { check(cudaStreamSynchronize(handle(stream)), "kernel"); }
+
+void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  check(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "page-locked memory");
+  return memory;
+}
+
+void release_pinned(void* memory) { (void)cudaFreeHost(memory); }
+
+void* make_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreate(&event), "event");
+  return event;
+}
+
+void release_event(void* event) { (void)cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+
+void record_event(void* event, Stream stream) {
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event), handle(stream)), "event");
+}
+
+void wait_for_event(void* event) {
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "event");
+}
+
+double seconds_between(void* from, void* to) {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(from),
+                             static_cast<cudaEvent_t>(to)),
+        "event");
+  return milliseconds / 1e3;
+}
+
+}  // namespace cuda_runtime
+}  // namespace sparsevid
