@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::size_t kAlignment = 256;  // what the widest GPU accesses ask for
 constexpr std::size_t kSmallestBlock = std::size_t{1} << 22;
+constexpr std::size_t kSmallestDeviceBlock = std::size_t{1} << 25;
 
 }  // namespace
 
@@ -17,8 +18,9 @@ void* Arena::allocate(std::size_t bytes) {
     used_ = 0;
   }
   if (block_ == blocks_.size()) {
-    const std::size_t size = std::max({bytes, kSmallestBlock, capacity() / 2});
-    add_block(size);
+    // A GPU's memory is planned: a block is no larger than what is asked of it.
+    add_block(device_ == Device::cpu ? std::max({bytes, kSmallestBlock, capacity() / 2})
+                                     : std::max(bytes, kSmallestDeviceBlock));
   }
   void* memory = blocks_[block_]->as<std::uint8_t>() + used_;
   used_ += bytes;

@@ -7,7 +7,8 @@ namespace sparsevid {
 
 struct MemoryNeed {
   std::size_t weights;
-  std::size_t workspace;
+  std::size_t workspace;  ///< scratch
+  std::size_t kept = 0;   ///< made once and kept for the run
 };
 
 }  // namespace sparsevid

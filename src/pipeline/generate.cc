@@ -85,6 +85,12 @@ class Run {
     double start_;
   };
 
+  /// On a GPU the scratch of a phase is taken at once, as planned; on the CPU it grows.
+  void reserve_scratch(std::string_view phase) {
+    const std::uint64_t bytes = planned_scratch(report_.plan, phase);
+    if (context_.device == Device::cuda && bytes > 0) context_.arena.reserve(bytes);
+  }
+
   /// So that a stage's seconds are those of its work, and its zones are known.
   void finish_device_work() noexcept {
     try {
@@ -115,7 +121,7 @@ class Run {
 
   void check_memory_plan() {
     report_.plan = plan_memory(recipe_, settings_);
-    report_.free_bytes = free_memory();
+    report_.free_bytes = free_memory_of(settings_.device);
     if (options_.check_memory) check_memory(recipe_, settings_, report_.free_bytes);
   }
 
@@ -134,6 +140,7 @@ class Run {
     }
     context_.check_cancelled();
     const Stopwatch watch(*this, "text");
+    reserve_scratch("text");
     progress_.begin(Stage::text, 0);
     TextStates states;
     states.conditional = encoder->encode(prompt.ids, context_);
@@ -172,6 +179,7 @@ class Run {
     Tensor latents = on_device(std::move(noise));
     {
       const Stopwatch watch(*this, "sampling");
+      reserve_scratch("sampling");
       dit->set_text(0, text.conditional, context_);
       if (settings_.guided()) dit->set_text(1, text.unconditional, context_);
       denoise(*dit, *attention, schedule, {.guidance = settings_.guidance, .after_step = {}},
@@ -199,6 +207,7 @@ class Run {
       }
       context_.check_cancelled();
       const Stopwatch watch(*this, "decoding");
+      reserve_scratch("decoding");
       const Tensor moved =
           context_.device == Device::cpu ? Tensor() : copy_to(context_.device, latents, context_);
       decode_video(*vae, moved.defined() ? moved.view() : latents, size_, settings_.fps, metadata,

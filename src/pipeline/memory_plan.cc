@@ -15,6 +15,8 @@ namespace {
 
 /// Code, libraries and small things.
 constexpr std::uint64_t kProgramBytes = 64 << 20;
+/// What the matrix library works in, and kernels loaded at their first use.
+constexpr std::uint64_t kGpuLibraryBytes = std::uint64_t{128} << 20;
 /// Pictures that libx264 looks ahead and refers to, in its own format and in ours.
 constexpr std::uint64_t kEncoderPictures = 60;
 
@@ -130,6 +132,22 @@ std::uint64_t MemoryPhase::total() const {
   return sum;
 }
 
+std::uint64_t MemoryPhase::scratch() const {
+  std::uint64_t sum = 0;
+  for (const auto& item : items) sum += item.scratch ? item.bytes : 0;
+  return sum;
+}
+
+std::uint64_t planned_scratch(const MemoryPlan& plan, std::string_view phase) {
+  for (const auto& candidate : plan.phases)
+    if (candidate.name == phase) return candidate.scratch();
+  return 0;
+}
+
+std::uint64_t free_memory_of(Device device) {
+  return device == Device::cuda ? cuda_memory().free : free_memory();
+}
+
 const MemoryPhase& MemoryPlan::largest() const {
   return *std::max_element(phases.begin(), phases.end(),
                            [](const auto& a, const auto& b) { return a.total() < b.total(); });
@@ -137,6 +155,10 @@ const MemoryPhase& MemoryPlan::largest() const {
 
 MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings) {
   MemoryPlan plan = recipe.memory_plan(settings);
+  if (settings.device == Device::cuda) {
+    for (auto& phase : plan.phases) phase.items.push_back({"GPU libraries", kGpuLibraryBytes});
+    return plan;
+  }
   for (auto& phase : plan.phases) phase.items.push_back({"program", kProgramBytes});
   const auto pixels =
       static_cast<std::uint64_t>(settings.height) * static_cast<std::uint64_t>(settings.width);
@@ -180,9 +202,9 @@ void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t 
     if (item.bytes == 0) continue;
     parts.push_back(fmt::format("{} {}", item.name, memory_text(item.bytes)));
   }
-  fail(ErrorKind::out_of_memory, "not enough memory: {} needs {} ({}), {} are free; {}",
-       plan.largest().name, memory_text(plan.peak()), fmt::join(parts, ", "), memory_text(free),
-       advice(recipe, settings, free));
+  fail(ErrorKind::out_of_memory, "not enough {}memory: {} needs {} ({}), {} are free; {}",
+       settings.device == Device::cuda ? "GPU " : "", plan.largest().name, memory_text(plan.peak()),
+       fmt::join(parts, ", "), memory_text(free), advice(recipe, settings, free));
 }
 
 }  // namespace sparsevid

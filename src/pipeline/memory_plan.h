@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "core/device.h"
 
 namespace sparsevid {
 
@@ -13,6 +16,7 @@ struct Settings;
 struct MemoryItem {
   std::string name;  ///< "transformer weights (bf16)"
   std::uint64_t bytes;
+  bool scratch = false;  ///< taken from the run's arena
 };
 
 /// One phase; the parts of a phase are freed before the next begins.
@@ -20,6 +24,7 @@ struct MemoryPhase {
   std::string name;  ///< "text", "sampling", "decoding"
   std::vector<MemoryItem> items;
   std::uint64_t total() const;
+  std::uint64_t scratch() const;
 };
 
 struct MemoryPlan {
@@ -29,12 +34,18 @@ struct MemoryPlan {
   std::uint64_t peak() const { return largest().total(); }
 };
 
-/// What the recipe's parts take, and what every run takes besides: the program, and the pictures
-/// the video encoder holds back.
+/// What the recipe's parts take on the settings' device, and what every run takes there besides: on
+/// the CPU the program and the pictures the video encoder holds back, on a GPU its libraries.
 MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings);
 
 /// "12.3 GiB", "640 MiB"
 std::string memory_text(std::uint64_t bytes);
+
+/// Bytes of scratch the phase takes; 0 for a phase that the plan has not.
+std::uint64_t planned_scratch(const MemoryPlan& plan, std::string_view phase);
+
+/// What a run on this device can take.
+std::uint64_t free_memory_of(Device device);
 
 /// Bytes the process can still take without swapping: MemAvailable, less where a control group
 /// allows less. `root` is the file system's root, for tests.

@@ -118,7 +118,7 @@ MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, Device device,
   WanDit unloaded(config, dtype, device);
   nn::WeightTable table(dtype);
   unloaded.declare(table);
-  return {table.bytes(), unloaded.workspace_bytes(latents)};
+  return {table.bytes(), unloaded.workspace_bytes(latents), unloaded.kept_bytes(latents)};
 }
 
 TokenLayout WanDit::layout(const Shape& latents) const {
@@ -136,15 +136,19 @@ TokenLayout WanDit::layout(const Shape& latents) const {
 std::size_t WanDit::workspace_bytes(const Shape& latents) const {
   const auto tokens = static_cast<std::size_t>(layout(latents).segments[0].length);
   const auto dim = static_cast<std::size_t>(config_.dim());
+  return (5 * tokens * dim + std::min(tokens, static_cast<std::size_t>(mlp_rows(device_))) *
+                                 static_cast<std::size_t>(config_.ffn_dim)) *
+         size_of(dtype_);
+}
+
+std::size_t WanDit::kept_bytes(const Shape& latents) const {
+  const auto tokens = static_cast<std::size_t>(layout(latents).segments[0].length);
+  const auto dim = static_cast<std::size_t>(config_.dim());
   const auto head_dim = static_cast<std::size_t>(config_.attention_head_dim);
-  const std::size_t activations =
-      (5 * tokens * dim + std::min(tokens, static_cast<std::size_t>(mlp_rows(device_))) *
-                              static_cast<std::size_t>(config_.ffn_dim)) *
-      size_of(dtype_);
   const std::size_t rope = tokens * head_dim * sizeof(float);
   const std::size_t text =
       2 * blocks_.size() * 2 * static_cast<std::size_t>(kTextRows) * dim * size_of(dtype_);
-  return activations + rope + text;
+  return rope + text;
 }
 
 void WanDit::set_text(int branch, const TensorView& states, Context& context) {

@@ -67,6 +67,8 @@ class WanDit final : public Dit {
   };
   struct Activations;
 
+  /// Tables of the rotation, and keys and values of the text for two branches.
+  std::size_t kept_bytes(const Shape& latents) const;
   void declare(nn::WeightTable& table);
   void embed_time(double timestep, const TensorView& embedding, const TensorView& modulation,
                   Context& context) const;

@@ -7,6 +7,7 @@
 #include "ops/band_profile.h"
 #include "ops/block_sparse_attention.h"
 #include "ops/channel_norm.h"
+#include "ops/choose_clusters.h"
 #include "ops/cluster_errors.h"
 #include "ops/cluster_order.h"
 #include "ops/cluster_scores.h"
@@ -21,16 +22,37 @@
 #include "ops/layer_norm_modulate.h"
 #include "ops/linear.h"
 #include "ops/linear_combination.h"
+#include "ops/pair_density.h"
 #include "ops/patchify.h"
 #include "ops/relative_position_bias.h"
 #include "ops/rms_norm.h"
 #include "ops/rms_norm_rope.h"
+#include "ops/round_offsets.h"
 #include "ops/to_rgb8.h"
 #include "ops/unpatchify.h"
 #include "ops/upsample_nearest.h"
 
 #ifdef SPARSEVID_CUDA
+#include "ops/cuda/attention_mma/attention_mma.h"
+#include "ops/cuda/attention_products/attention_products.h"
+#include "ops/cuda/band_profile.h"
+#include "ops/cuda/choose_clusters.h"
+#include "ops/cuda/cluster_errors.h"
+#include "ops/cuda/cluster_order.h"
+#include "ops/cuda/cluster_scores.h"
+#include "ops/cuda/cluster_statistics.h"
+#include "ops/cuda/conv3d.h"
+#include "ops/cuda/copy.h"
+#include "ops/cuda/elementwise.h"
+#include "ops/cuda/embedding.h"
+#include "ops/cuda/kmeans/kmeans.h"
+#include "ops/cuda/linear.h"
+#include "ops/cuda/norms.h"
+#include "ops/cuda/pair_density.h"
+#include "ops/cuda/patches.h"
 #include "ops/cuda/relative_position_bias.h"
+#include "ops/cuda/round_offsets.h"
+#include "ops/cuda/upsample_nearest.h"
 #define SPARSEVID_ON_CUDA(...) \
   { __VA_ARGS__ }
 #else
@@ -38,8 +60,20 @@
   {}
 #endif
 
+#ifdef SPARSEVID_HOPPER
+#include "ops/cuda/attention_hopper/attention_hopper.h"
+#include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
+#include "ops/cuda/kmeans_hopper/kmeans_hopper.h"
+#define SPARSEVID_ON_HOPPER(...) __VA_ARGS__
+#else
+#define SPARSEVID_ON_HOPPER(...)
+#endif
+
 namespace sparsevid::ops {
 namespace {
+
+template <typename Params>
+using Run = void (*)(const Params&, Context&);
 
 template <auto kRefusal, typename Params>
 std::string refusal(const Params& params, const Context& context) {
@@ -61,7 +95,7 @@ void run(const Params& params, Context& context) {
 template <typename Params>
 struct Of;  // the parameters of an implementation
 template <typename Params>
-struct Of<void (*)(const Params&, Context&)> {
+struct Of<Run<Params>> {
   using type = Params;
 };
 
@@ -76,107 +110,133 @@ Implementation<typename Of<decltype(kRun)>::type> entry(std::string_view name) {
 
 template <>
 Entries<ActivateParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::activate>("cuda"));
 }
 
 template <>
 Entries<AttentionParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      SPARSEVID_ON_HOPPER(
+          entry<cuda::attention_hopper, cuda::attention_hopper_refusal>("cuda_hopper"), )
+          entry<cuda::attention_mma, cuda::attention_mma_refusal>("cuda_mma"),
+      entry<cuda::attention_products, cuda::attention_products_refusal>("cuda_products"));
 }
 
 template <>
 Entries<BandAttentionParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      entry<cuda::band_attention_mma, cuda::band_attention_mma_refusal>("cuda_mma"),
+      entry<cuda::band_attention_products, cuda::band_attention_products_refusal>("cuda_products"));
 }
 
 template <>
 Entries<BandProfileParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::band_profile, cuda::band_profile_refusal>("cuda"));
 }
 
 template <>
 Entries<BlockSparseAttentionParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      entry<cuda::block_sparse_attention_mma, cuda::block_sparse_attention_mma_refusal>("cuda_mma"),
+      entry<cuda::block_sparse_attention_products, cuda::block_sparse_attention_products_refusal>(
+          "cuda_products"));
 }
 
 template <>
 Entries<ChannelNormParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::channel_norm>("cuda"));
+}
+
+template <>
+Entries<ChooseClustersParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::choose_clusters, cuda::choose_clusters_refusal>("cuda"));
 }
 
 template <>
 Entries<ClusterErrorsParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::cluster_errors>("cuda"));
 }
 
 template <>
 Entries<ClusterOrderParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      entry<static_cast<Run<ClusterOrderParams>>(cuda::cluster_order), cuda::cluster_order_refusal>(
+          "cuda"));
 }
 
 template <>
 Entries<ClusterScoresParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::cluster_scores_hopper, cuda::cluster_scores_hopper_refusal>("cuda_hopper"), )
+                               entry<cuda::cluster_scores, cuda::cluster_scores_refusal>("cuda"));
 }
 
 template <>
 Entries<ClusterStatisticsParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      entry<static_cast<Run<ClusterStatisticsParams>>(cuda::cluster_statistics)>("cuda"));
 }
 
 template <>
 Entries<Conv3dParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::conv3d, cuda::conv3d_refusal>("cuda"));
 }
 
 template <>
 Entries<CopyParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::copy>("cuda"));
 }
 
 template <>
 Entries<EmbeddingParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::embedding>("cuda"));
 }
 
 template <>
 Entries<GatedResidualParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::gated_residual>("cuda"));
 }
 
 template <>
 Entries<GuidanceParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::guidance>("cuda"));
 }
 
 template <>
 Entries<KMeansParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(
+      SPARSEVID_ON_HOPPER(entry<cuda::kmeans_hopper, cuda::kmeans_hopper_refusal>("cuda_hopper"), )
+          entry<cuda::kmeans>("cuda"));
 }
 
 template <>
 Entries<LayerNormParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::layer_norm>("cuda"));
 }
 
 template <>
 Entries<LayerNormModulateParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::layer_norm_modulate>("cuda"));
 }
 
 template <>
 Entries<LinearParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::linear>("cublaslt"));
 }
 
 template <>
 Entries<LinearCombinationParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::linear_combination>("cuda"));
+}
+
+template <>
+Entries<PairDensityParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::pair_density>("cuda"));
 }
 
 template <>
 Entries<PatchifyParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::patchify>("cuda"));
 }
 
 template <>
@@ -186,27 +246,32 @@ Entries<RelativePositionBiasParams> cuda_entries() {
 
 template <>
 Entries<RmsNormParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::rms_norm>("cuda"));
 }
 
 template <>
 Entries<RmsNormRopeParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::rms_norm_rope>("cuda"));
+}
+
+template <>
+Entries<RoundOffsetsParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::round_offsets>("cuda"));
 }
 
 template <>
 Entries<ToRgb8Params> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::to_rgb8>("cuda"));
 }
 
 template <>
 Entries<UnpatchifyParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::unpatchify>("cuda"));
 }
 
 template <>
 Entries<UpsampleNearestParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA();
+  return SPARSEVID_ON_CUDA(entry<cuda::upsample_nearest>("cuda"));
 }
 
 }  // namespace sparsevid::ops

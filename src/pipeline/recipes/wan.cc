@@ -116,12 +116,13 @@ class WanRecipe final : public Recipe {
       const MemoryNeed text = Umt5Encoder::memory(text_, settings.dtype, kTextTokens);
       plan.phases.push_back({"text",
                              {{named("text encoder weights", settings.dtype), text.weights},
-                              {"activations", text.workspace}}});
+                              {"activations", text.workspace, true}}});
       const MemoryNeed dit = WanDit::memory(dit_, settings.dtype, settings.device, latents);
       plan.phases.push_back(
           {"sampling",
            {{named("transformer weights", settings.dtype), dit.weights},
-            {"activations", dit.workspace},
+            {"activations", dit.workspace, true},
+            {"text keys and values, rotation", dit.kept},
             {settings.attention.method + " attention",
              attention_bytes(settings.attention, {.heads = dit_.num_attention_heads,
                                                   .head_dim = dit_.attention_head_dim,
@@ -133,7 +134,7 @@ class WanRecipe final : public Recipe {
     const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, latents);
     plan.phases.push_back({"decoding",
                            {{named("vae weights", settings.vae_dtype), vae.weights},
-                            {"activations", vae.workspace},
+                            {"activations", vae.workspace, true},
                             {"latents", latent_bytes}}});
     return plan;
   }

@@ -1,0 +1,223 @@
+// header
+#include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
+
+#include <algorithm>
+#include <numbers>
+
+#include "ops/cuda/attention_hopper/attend.h"
+#include "ops/cuda/attention_hopper/sparse_load.h"
+#include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/common/launch.h"
+#include "ops/cuda/common/tensor_map.h"
+
+namespace sparsevid::ops::cuda {
+namespace {
+
+/// The key tiles of one piece of work: atoms, then rows.
+template <class Tile>
+class SparseKeys {
+ public:
+  __device__ explicit SparseKeys(SparseShared<Tile>& shared) : shared_(shared) {}
+
+  /// Whether there is any tile.
+  __device__ bool restart(const SparseWork& work) {
+    const SparseTiles<Tile> tiles(work);
+    left_ = tiles.count();
+    of_rows_ = tiles.of_rows;
+    first_keys_ = tiles.of_atoms > 0 ? tiles.first_atoms(work) * kAtomRows : 0;
+    return left_ > 0;
+  }
+  __device__ bool last() const { return left_ == 0; }
+  __device__ void wait_k(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.k_full[stage], parity);
+    --left_;
+    // The rows came by cp.async, which the tensor cores see only after this.
+    if (gathered()) fence_async_proxy();
+  }
+  __device__ void wait_v(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.v_full[stage], parity);
+    // Perhaps the keys waited for since are gathered and these are not; never the other way round.
+    if (gathered()) fence_async_proxy();
+  }
+  __device__ void release_k(int stage) {
+    stage_ = stage;
+    if (!gathered()) release(&shared_.k_empty[stage]);  // else when the bias is read
+  }
+  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
+
+  __device__ void apply_first(float (&s)[Tile::kKeys / 2]) {
+    if (first_keys_ == 0) return apply(s);
+#pragma unroll
+    for (int i = 0; i < Tile::kKeys / 2; ++i)
+      if (i / 4 * 8 >= first_keys_) s[i] = -INFINITY;
+  }
+  __device__ void apply(float (&s)[Tile::kKeys / 2]) {
+    if (!gathered()) return;
+    const float* bias = shared_.bias[stage_] + 2 * (threadIdx.x % 4);
+#pragma unroll
+    for (int i = 0; i < Tile::kKeys / 2; i += 4) {
+      const float2 b = *reinterpret_cast<const float2*>(bias + 2 * i);
+      s[i] += b.x;
+      s[i + 1] += b.y;
+      s[i + 2] += b.x;
+      s[i + 3] += b.y;
+    }
+    release(&shared_.k_empty[stage_]);
+  }
+
+ private:
+  __device__ static void release(Barrier* barrier) {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
+  }
+
+  /// Whether the tile waited for last is one of rows.
+  __device__ bool gathered() const { return left_ < of_rows_; }
+
+  SparseShared<Tile>& shared_;
+  int left_ = 0;
+  int of_rows_ = 0;
+  int first_keys_ = 0;
+  int stage_ = 0;
+};
+
+template <class Tile>
+__device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& shared) {
+  const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupThreads - 1;
+  const int lane = threadIdx.x % 32;
+  const int row = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
+  const IssueTurn<Tile::kWarpgroups> issue(warpgroup);
+  SparseKeys<Tile> keys(shared);
+  PipelineTurn<1> queries;
+  PipelineTurn<Tile::kStages> turn;
+  for_each_work(shared, [&](const SparseWork& work) {
+    float o[Tile::kHeadDim / 2];
+    OnlineSoftmax softmax(a.scale_log2);
+    const auto queries_done = [&] {
+      if (lane == 0) barrier_arrive(&shared.q_empty);
+    };
+    barrier_wait(&shared.q_full, queries.parity);
+    queries.advance();
+    fence_async_proxy();
+    const bool any = keys.restart(work);
+    if (any) {
+      attend<Tile>(shared, warpgroup, keys, turn, issue, softmax, o, queries_done);
+    } else {
+      queries_done();
+#pragma unroll
+      for (float& x : o) x = 0;
+    }
+    const int* const tokens = a.q_order + work.head * a.q_order_stride + work.q_begin;
+    __nv_bfloat16* rows[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h)
+      rows[h] = row + 8 * h < work.q_rows
+                    ? a.out + work.head * a.out_head_stride + tokens[row + 8 * h] * a.out_row_stride
+                    : nullptr;
+    store_rows(
+        o, [&](int h) { return any ? softmax.normaliser(h) : 0; }, rows);
+  });
+}
+
+template <class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, 1)
+    block_sparse_kernel(const __grid_constant__ SparseArguments a) {
+  extern __shared__ __align__(1024) unsigned char memory[];
+  auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
+  if (threadIdx.x == 0) {
+    constexpr int kWarps = 4 * Tile::kWarpgroups;
+    barrier_init(&shared.q_full, 32);
+    barrier_init(&shared.q_empty, kWarps);
+    for (int stage = 0; stage < Tile::kStages; ++stage) {
+      barrier_init(&shared.k_full[stage], 33);
+      barrier_init(&shared.v_full[stage], 32);
+      barrier_init(&shared.k_empty[stage], kWarps);
+      barrier_init(&shared.v_empty[stage], kWarps);
+    }
+    for (int slot = 0; slot < kWorkSlots; ++slot) {
+      barrier_init(&shared.work_full[slot], 1);
+      barrier_init(&shared.work_empty[slot], 2 + kWarps);
+    }
+    barrier_init_fence();
+  }
+  __syncthreads();
+
+  if (threadIdx.x < kWarpgroupThreads) {
+    give_up_registers<Tile::kLoadRegisters>();
+    const int warp = threadIdx.x / 32;
+    if (warp == 0) {
+      SparseLoader<Tile, false> loader(a, shared);
+      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
+    } else if (warp == 1) {
+      SparseLoader<Tile, true> loader(a, shared);
+      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
+    } else if (warp == 2) {
+      hand_out_work(a, shared);
+    }
+  } else {
+    take_registers<Tile::kComputeRegisters>();
+    compute_sparse(a, shared);
+  }
+}
+
+template <class Tile>
+void run(const BlockSparseAttentionParams& params, Context& context) {
+  const cudaStream_t stream = stream_of(context);
+  const auto heads = static_cast<int>(params.q.size(0));
+  constexpr std::size_t kScratch = std::size_t{1} << 30;
+  const auto at_once =
+      static_cast<int>(std::clamp<std::size_t>(kScratch / sparse_plan_bytes(params), 1, heads));
+  const int chunks = ceil_div(heads, at_once);
+  constexpr int kSharedBytes = sizeof(SparseShared<Tile>);
+  static const cudaError_t allowed = cudaFuncSetAttribute(
+      block_sparse_kernel<Tile>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+  check(allowed, "block_sparse_attention");
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const int first = heads * chunk / chunks;
+    const int count = heads * (chunk + 1) / chunks - first;
+    const Arena::Scope scope(context.arena);
+    SparseArguments a{};
+    a.plan = plan_sparse(params, first, count, Tile::kRows, context.arena, stream);
+    a.q = static_cast<const __nv_bfloat16*>(params.q.data()) + first * params.q.stride(0);
+    a.out = static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0);
+    a.q_head_stride = params.q.stride(0);
+    a.q_row_stride = params.q.stride(1);
+    a.out_head_stride = params.out.stride(0);
+    a.out_row_stride = params.out.stride(1);
+    a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
+    a.q_order_stride = params.q_order.stride(0);
+    a.chosen = params.chosen.as<std::uint8_t>() + first * params.chosen.stride(0);
+    a.chosen_head_stride = params.chosen.stride(0);
+    a.chosen_row_stride = params.chosen.stride(1);
+    a.tail = params.k_mean.defined();
+    a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
+    block_sparse_kernel<Tile>
+        <<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
+    check_launch("block_sparse_attention");
+  }
+}
+
+}  // namespace
+
+std::string block_sparse_attention_hopper_refusal(const BlockSparseAttentionParams& params,
+                                                  const Context&) {
+  if (params.q.device() != Device::cuda) return "tensors are not on the GPU";
+  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
+  if (params.q.dtype() != DType::bf16) return "bf16 only";
+  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
+  if (!(params.scale > 0)) return "scale is not positive";
+  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
+    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
+  return {};
+}
+
+void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Context& context) {
+  if (params.q.numel() == 0) return;
+  constexpr auto kOrder = AtomOrder::columns_first;
+  if (params.q.size(2) == 128)
+    run<AttentionTile<128, 176, 2, kOrder, 40>>(params, context);
+  else
+    run<AttentionTile<64, 176, 2, kOrder, 40>>(params, context);
+}
+
+}  // namespace sparsevid::ops::cuda

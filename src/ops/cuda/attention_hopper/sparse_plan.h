@@ -1,0 +1,62 @@
+// What the block-sparse kernel reads besides queries: keys and values in cluster order, and a list
+// of work. Made on the GPU for a few heads at a time.
+//
+// An atom is 8 rows of keys or values in the order and swizzle in which they lie in shared memory
+// (tile.h, columns first), 16 bytes x head_dim, so that any run of atoms is one run of bytes. Every
+// cluster begins with an atom of its own, so its rows are whole atoms, which are copied as they
+// lie, and up to 7 more, which are gathered row by row together with the centroids of the tail.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "core/arena.h"
+#include "ops/block_sparse_attention.h"
+
+namespace sparsevid::ops::cuda {
+
+inline constexpr int kAtomRows = 8;
+/// Atoms of zeros that fill an incomplete tile; no tile has more.
+inline constexpr int kZeroAtoms = 22;
+
+/// Where a key cluster lies: its first atom, and its rows.
+struct ClusterPlace {
+  int atom;
+  int rows;
+};
+
+/// Up to `tile_rows` queries of one cluster against what is chosen for it.
+struct SparseWork {
+  int head;  // of the chunk
+  int q_cluster;
+  int q_begin;  // place in q_order
+  int q_rows;
+  int atoms;  // whole atoms of the chosen clusters
+  int rows;   // their other rows, and the centroids of the clusters not chosen
+  int unused[2];
+};
+
+struct SparsePlan {
+  int heads;
+  int k_clusters;
+  int head_atoms;     // of one head: tokens, then centroids
+  int centroid_atom;  // the first of them
+  unsigned char* k;   // [heads * head_atoms + kZeroAtoms] atoms
+  unsigned char* v;
+  ClusterPlace* places;  // [heads, k_clusters]
+  float* centroid_bias;  // [heads, k_clusters], to be added to logits before they are scaled
+  int2* sizes;           // [heads, q_clusters]: atoms and rows of SparseWork
+  SparseWork* work;      // [work_capacity]
+  int* work_count;
+  int* next_work;  // the first not handed out
+};
+
+/// Bytes of scratch for one head.
+std::size_t sparse_plan_bytes(const BlockSparseAttentionParams& params);
+
+/// Plans heads [first, first + heads) into scratch of `arena`.
+SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int heads,
+                       int tile_rows, Arena& arena, cudaStream_t stream);
+
+}  // namespace sparsevid::ops::cuda

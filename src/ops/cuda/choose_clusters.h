@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "ops/choose_clusters.h"
+
+namespace sparsevid::ops::cuda {
+
+void choose_clusters(const ChooseClustersParams& params, Context& context);
+std::string choose_clusters_refusal(const ChooseClustersParams& params, const Context& context);
+
+}  // namespace sparsevid::ops::cuda

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "ops/cluster_errors.h"
+
+namespace sparsevid::ops::cuda {
+
+void cluster_errors(const ClusterErrorsParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cuda

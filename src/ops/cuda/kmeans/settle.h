@@ -1,0 +1,23 @@
+// The end of an iteration of k-means: empty clusters are refilled, and a head may come to rest.
+#pragma once
+
+#include "ops/cuda/kmeans/lloyd.h"
+
+namespace sparsevid::ops::cuda {
+
+struct SettleParams {
+  LloydState state;
+  TensorView x;
+  TensorView labels;
+  TensorView counts;     ///< written from the offsets, then kept up to date
+  const int* order;      ///< [heads, count]: rows by their label
+  const int* offsets;    ///< [heads, clusters + 1]
+  const float* moved;    ///< [heads, clusters]: squared distance a centroid moved
+  const float* norms;    ///< [heads, clusters]: of the centroids
+  int* roots;            ///< [heads, clusters], scratch
+  unsigned char* whole;  ///< [heads, clusters], scratch
+  double tolerance;
+};
+void settle(const SettleParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cuda

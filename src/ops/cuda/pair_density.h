@@ -1,0 +1,9 @@
+#pragma once
+
+#include "ops/pair_density.h"
+
+namespace sparsevid::ops::cuda {
+
+void pair_density(const PairDensityParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cuda
