@@ -27,7 +27,9 @@ class AttentionMethod {
   /// Self-attention of the whole sequence into `out`, shaped like call.q, any strides with a
   /// contiguous last axis.
   virtual void run(const AttentionCall& call, const TensorView& out, Context& context) = 0;
-  /// What it did so far.
+  /// A denoising step is over and all its work done: what was measured on a GPU can be read.
+  virtual void end_step() {}
+  /// What it did up to the last end_step().
   virtual const AttentionStats& stats() const = 0;
 };
 

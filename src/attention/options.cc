@@ -60,6 +60,8 @@ void validate(const AttentionOptions& options) {
   require_share(options.min_clusters, "--min-clusters");
   require_between(options.query_clusters, 0, 1 << 16, "--query-clusters");
   require_between(options.key_clusters, 0, 1 << 16, "--key-clusters");
+  require_between(options.query_multiple, 0, 1 << 16, "--query-multiple");
+  require_between(options.key_multiple, 0, 1 << 16, "--key-multiple");
   require_between(options.kmeans_iterations, 1, 1000, "--kmeans-iterations");
   require_between(options.kmeans_iterations_warm, 0, 1000, "--kmeans-iterations-warm");
   require_between(options.recluster_every, 0, 1 << 20, "--recluster-every");

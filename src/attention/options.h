@@ -19,6 +19,9 @@ struct AttentionOptions {
   double min_clusters = 0.1;    ///< --min-clusters: share of the key clusters kept with top_p
   int query_clusters = 0;       ///< --query-clusters; 0: by the number of tokens
   int key_clusters = 0;         ///< --key-clusters; 0: by the number of tokens
+  int query_multiple = 0;       ///< --query-multiple: query clusters are rounded to such sizes; 0:
+                                ///< what the device's kernel wastes nothing at
+  int key_multiple = 0;         ///< --key-multiple: the same of key clusters
   int kmeans_iterations = 6;    ///< --kmeans-iterations: of a fresh clustering
   int kmeans_iterations_warm = 1;  ///< --kmeans-iterations-warm: of a later one, from the clusters
                                    ///< before; 0: later ones are fresh too

@@ -136,6 +136,10 @@ void* allocate_pinned(std::size_t bytes) {
 
 void release_pinned(void* memory) { (void)cudaFreeHost(memory); }
 
+void copy_without_waiting(void* to_pinned, const void* from, std::size_t bytes, Stream stream) {
+  check(cudaMemcpyAsync(to_pinned, from, bytes, cudaMemcpyDeviceToHost, handle(stream)), "copy");
+}
+
 void* make_event() {
   cudaEvent_t event = nullptr;
   check(cudaEventCreate(&event), "event");

@@ -18,6 +18,8 @@ void wait(Stream stream);
 /// Page-locked host memory.
 void* allocate_pinned(std::size_t bytes);
 void release_pinned(void* memory);
+/// From a GPU to page-locked memory; it has arrived when the stream has been waited for.
+void copy_without_waiting(void* to_pinned, const void* from, std::size_t bytes, Stream stream);
 
 /// A point in a stream. Waiting for one that was never recorded returns at once.
 void* make_event();

@@ -23,6 +23,7 @@ void clear(void*, std::size_t, Stream) { unreachable(); }
 void wait(Stream) { unreachable(); }
 void* allocate_pinned(std::size_t) { unreachable(); }
 void release_pinned(void*) {}
+void copy_without_waiting(void*, const void*, std::size_t, Stream) { unreachable(); }
 void* make_event() { unreachable(); }
 void release_event(void*) {}
 void record_event(void*, Stream) { unreachable(); }

@@ -24,10 +24,10 @@ struct GappedRows {
 
   GappedRows() = default;
   GappedRows(std::int64_t rows, std::int64_t columns, std::int64_t gap, DType dtype,
-             std::uint64_t seed)
+             std::uint64_t seed, const RandomOptions& options = {})
       : memory(constant_tensor({rows, columns + gap}, kGapValue, dtype)),
         view(memory.view().slice(1, 0, columns)) {
-    const Tensor values = random_tensor({rows, columns}, seed, dtype);
+    const Tensor values = random_tensor({rows, columns}, seed, dtype, options);
     Context context;
     copy_implementations().entries().back().run({values, view}, context);
   }

@@ -21,6 +21,8 @@ struct BandProfileParams {
   double scale = 1;
   TensorView errors;  ///< [heads, 2] f32, written: mean squared error of the sampled outputs under
                       ///< the band in frame-major order, and in position-major order
+  TensorView temporal;  ///< [heads] u8, written: 1 where the second error is the smaller one; may
+                        ///< be undefined
 };
 /// Sparse VideoGen 3.3, with the masks that band_attention uses afterwards.
 

@@ -28,6 +28,8 @@ const Case kCases[] = {
     {"text_last_bf16", 3, 9, 0, 5, 24, 64, 30, DType::bf16},
     {"one_frame", 1, 0, 0, 1, 50, 16, 3, DType::f32},
     {"longer_than_a_block", 2, 5, 0, 9, 70, 64, 90, DType::bf16},
+    {"wide_heads_bf16", 2, 3, 3, 9, 70, 128, 100, DType::bf16},
+    {"odd_head_dim_bf16", 2, 3, 3, 5, 30, 33, 20, DType::bf16},
     {"width_zero", 1, 0, 0, 4, 16, 8, 0, DType::f32},
 };
 
@@ -76,8 +78,9 @@ TEST(BandProfile, measures_the_error_of_both_bands_on_the_sampled_queries) {
         expected.view()[h].as<float>()[kind] = static_cast<float>(
             error_of(outputs[kind].view()[h], outputs[2].view()[h], rows.view()[h]));
     const Tensor errors(DType::f32, {c.heads, 2});
-    const BandProfileParams params{q,        k,           v,       rows,  c.video_begin,
-                                   c.frames, c.positions, c.width, scale, errors};
+    const Tensor temporal = constant_tensor({c.heads}, 9, DType::u8);
+    const BandProfileParams params{q,           k,       v,     rows,   c.video_begin, c.frames,
+                                   c.positions, c.width, scale, errors, temporal};
     for (const auto& entry : band_profile_implementations().entries()) {
       Context context;
       if (!entry.refusal(params, context).empty()) continue;
@@ -85,6 +88,10 @@ TEST(BandProfile, measures_the_error_of_both_bands_on_the_sampled_queries) {
       entry.run(params, context);
       // Weights in bf16 differ by 2^-9 each, averaged over many.
       EXPECT_TRUE(close(errors, expected, c.dtype == DType::bf16 ? 1e-2 : 1e-4));
+      for (std::int64_t h = 0; h < c.heads; ++h) {
+        const auto* both = errors.view()[h].as<float>();
+        EXPECT_EQ(temporal->as<std::uint8_t>()[h], both[1] < both[0] ? 1 : 0);
+      }
     }
   }
 }

@@ -70,6 +70,10 @@ inline std::vector<Conv3dCase> conv3d_cases() {
        {0, 1, 1}},
       {"FrameF32", 2, 6, 7, 16, 8, {1, 3, 3}, DType::f32, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, false},
       {"OnePixelF32", 1, 1, 1, 5, 3, {3, 3, 3}, DType::f32, {1, 1, 1}, {2, 1, 1}, {0, 1, 1}},
+      // More than one tile, the last ones cut, of kernels that work on 256 pixels, 96 columns and
+      // 64 channels.
+      {"CutTilesBf16", 4, 5, 18, 48, 104, {3, 3, 3}, DType::bf16, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {"CutDepthBf16", 3, 7, 40, 96, 40, {3, 1, 1}, DType::bf16, {1, 1, 1}, {2, 0, 0}, {0, 0, 0}},
       {"OneChannelBf16", 2, 4, 4, 1, 1, {1, 3, 3}, DType::bf16, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
   };
 }

@@ -42,6 +42,12 @@ inline std::vector<LinearCase> linear_cases() {
       {"GappedRowsBf16", 41, 64, 48, DType::bf16, DType::bf16, true, Activation::none, 7},
       {"OneGappedRowBf16", 1, 64, 48, DType::bf16, DType::bf16, true, Activation::none, 8},
       {"ManyTilesBf16", 1100, 16, 2100, DType::bf16, DType::bf16},
+      // More than one tile, the last one cut, of a kernel that works on 128 x 256 or 64 deep.
+      {"CutTilesBf16", 300, 200, 264, DType::bf16, DType::bf16},
+      {"CutTilesToF32", 300, 200, 264, DType::bf16, DType::f32, true, Activation::gelu_tanh},
+      {"GappedCutTilesBf16", 300, 40, 520, DType::bf16, DType::bf16, false, Activation::gelu_tanh,
+       8},
+      {"LongSumsBf16", 140, 1032, 72, DType::bf16, DType::bf16},
   };
 }
 

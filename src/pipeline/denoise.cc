@@ -98,6 +98,7 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
             "range",
             step + 1, schedule.steps());
     context.profile.settle();
+    attention.end_step();
     if (options.after_step) options.after_step(step, latents);
     progress.complete(step + 1);
   }

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "attention/default_options.h"
+#include "core/transfer.h"
 #include "ops/cluster_order.h"
 #include "ops/cluster_statistics.h"
+#include "ops/copy.h"
 #include "ops/kmeans.h"
 #include "ops/kmeans_seed.h"
+#include "ops/round_offsets.h"
 
 namespace sparsevid {
 namespace {
@@ -31,6 +34,27 @@ void note_health(const TensorView& counts, std::int64_t tokens, ClusterHealth& h
   }
 }
 
+/// Every element of a tensor, which need not be contiguous.
+void fill(const TensorView& view, std::int32_t value, Context& context) {
+  const Arena::Scope scope(context.arena);
+  const TensorView one = context.arena.tensor(DType::i32, {1});
+  transfer({&value, DType::i32, {1}}, one, context);
+  const TensorView everywhere(one.data(), DType::i32, view.shape(), {0, 0}, one.device());
+  ops::copy({everywhere, view}, context);
+}
+
+/// To which sizes clusters are rounded so that the kernel's tiles are full: rows of queries, and
+/// keys that are loaded at once. Clusters far smaller than a tile would lose their meaning.
+int size_multiple(const AttentionOptions& options, bool keys, Device device,
+                  std::int64_t mean_size) {
+  const int asked = keys ? options.key_multiple : options.query_multiple;
+  if (asked > 0) return asked;
+  if (device == Device::cpu) return 1;
+  int multiple = keys ? 8 : 128;
+  while (multiple > 1 && multiple > mean_size) multiple /= 2;
+  return multiple;
+}
+
 /// [heads, clusters, head_dim]
 TensorView means_tensor(const HeadsCall& call, int clusters, Context& context) {
   return context.arena.tensor(DType::f32, {call.heads(), clusters, call.q.size(2)});
@@ -40,13 +64,13 @@ TensorView means_tensor(const HeadsCall& call, int clusters, Context& context) {
 
 void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
                               const TensorView& mean, Side& side, Context& context,
-                              ClusterHealth& health) const {
+                              ClusterHealth& health, Readback& readback) const {
   const Arena::Scope scope(context.arena);
   const std::int64_t heads = call.heads();
   const std::int64_t clusters = mean.size(1) - (call.text_tokens() > 0 ? 1 : 0);
   const TensorView labels = context.arena.tensor(DType::i32, {heads, call.tokens()});
   // What k-means does not label is text, in a cluster of its own.
-  std::fill_n(labels.as<std::int32_t>(), labels.numel(), static_cast<std::int32_t>(clusters));
+  if (call.text_tokens() > 0) fill(labels, static_cast<std::int32_t>(clusters), context);
   const TensorView counts = context.arena.tensor(DType::i32, {heads, clusters});
   // The last clusters start from where their members are now, not from where they were.
   if (start == Start::warm)
@@ -62,11 +86,18 @@ void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start 
   params.counts = counts;
   ops::kmeans(params, context);
   ops::cluster_order({labels, side.order, side.offsets}, context);
-  note_health(counts, call.video.length, health);
+  const int multiple = size_multiple(options_, keys, context.device, call.video.length / clusters);
+  if (multiple > 1) {
+    const TensorView video = side.offsets->slice(1, 0, clusters + 1);
+    ops::round_offsets({video, multiple, video}, context);
+  }
+  readback.read(counts, context, [&health, tokens = call.video.length](const TensorView& values) {
+    note_health(values, tokens, health);
+  });
 }
 
 Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context& context,
-                            ClusterHealth& health) {
+                            ClusterHealth& health, Readback& readback) {
   const Zone zone(context.profile, "attention.cluster");
   const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
   const int text = call.text_tokens() > 0 ? 1 : 0;
@@ -74,10 +105,12 @@ Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context
   const Shape order_shape{call.heads(), call.tokens()};
   const bool known = state.q.order.defined() && state.q.order->shape() == order_shape;
   if (!known) {
-    for (Side* side : {&state.q, &state.k}) side->order = Tensor(DType::i32, order_shape);
-    state.q.offsets = Tensor(DType::i32, {call.heads(), numbers.query + text + 1});
-    state.k.offsets = Tensor(DType::i32, {call.heads(), numbers.key + text + 1});
-    state.chosen = Tensor(DType::u8, {call.heads(), numbers.query + text, numbers.key + text});
+    for (Side* side : {&state.q, &state.k})
+      side->order = Tensor(DType::i32, order_shape, context.device);
+    state.q.offsets = Tensor(DType::i32, {call.heads(), numbers.query + text + 1}, context.device);
+    state.k.offsets = Tensor(DType::i32, {call.heads(), numbers.key + text + 1}, context.device);
+    state.chosen =
+        Tensor(DType::u8, {call.heads(), numbers.query + text, numbers.key + text}, context.device);
   }
   Clusters clusters;
   clusters.chosen = state.chosen;
@@ -90,8 +123,8 @@ Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context
   if (!known || due) {
     state.has_choice = false;
     const Start start = known && options_.kmeans_iterations_warm > 0 ? Start::warm : Start::fresh;
-    cluster_side(call, call.q, start, false, clusters.q_mean, state.q, context, health);
-    cluster_side(call, call.k, start, true, clusters.k_mean, state.k, context, health);
+    cluster_side(call, call.q, start, false, clusters.q_mean, state.q, context, health, readback);
+    cluster_side(call, call.k, start, true, clusters.k_mean, state.k, context, health, readback);
     state.last_step = call.step;
   }
   clusters.q_order = state.q.order;

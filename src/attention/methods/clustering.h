@@ -47,7 +47,7 @@ class Clustering {
   /// The clusters of a call, re-clustered if their time has come. Views of means live in the arena;
   /// the others until the next call for the same (layer, branch, element).
   Clusters update(const HeadsCall& call, const Wanted& wanted, Context& context,
-                  ClusterHealth& health);
+                  ClusterHealth& health, Readback& readback);
 
  private:
   struct Side {
@@ -65,8 +65,8 @@ class Clustering {
   /// Clusters the video's rows of x and writes their means, the warm start's too, to mean
   /// [heads, clusters, head_dim].
   void cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
-                    const TensorView& mean, Side& side, Context& context,
-                    ClusterHealth& health) const;
+                    const TensorView& mean, Side& side, Context& context, ClusterHealth& health,
+                    Readback& readback) const;
 
   AttentionOptions options_;
   std::map<std::tuple<int, int, int>, State> states_;

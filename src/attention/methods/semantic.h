@@ -11,18 +11,19 @@ class SemanticAttention : public SparseMethod {
   SemanticAttention(const AttentionOptions& options, const AttentionFacts& facts);
 
  protected:
-  std::vector<double> run_heads(const HeadsCall& call, Context& context) override;
+  void run_heads(const HeadsCall& call, Context& context) override;
   void prepare(const HeadsCall& call, Context& context) override;
   bool computed(std::int64_t head, std::int64_t query, std::int64_t key) const override;
 
   /// Which statistics of the clusters choose() and the tail need.
   virtual Clustering::Wanted wanted() const { return {}; }
-  /// Sets chosen [heads, video_q_clusters, video_k_clusters] u8, rows strided, to 0 or 1.
-  virtual void choose(const HeadsCall& call, const Clusters& clusters, const TensorView& chosen,
-                      Context& context);
+  /// Writes clusters.chosen.
+  virtual void choose(const HeadsCall& call, const Clusters& clusters, Context& context);
 
  private:
   Clustering clustering_;
+  void remember(const Clusters& clusters, Context& context);
+
   // For computed(): the clusters of each token and what was chosen, of the last call.
   Tensor last_q_labels_;
   Tensor last_k_labels_;

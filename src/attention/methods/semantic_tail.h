@@ -13,8 +13,7 @@ class SemanticTailAttention : public SemanticAttention {
 
  protected:
   Clustering::Wanted wanted() const override;
-  void choose(const HeadsCall& call, const Clusters& clusters, const TensorView& chosen,
-              Context& context) override;
+  void choose(const HeadsCall& call, const Clusters& clusters, Context& context) override;
 
  private:
   TensorView scores(const HeadsCall& call, const Clusters& clusters, Context& context) const;

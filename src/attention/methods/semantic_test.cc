@@ -53,9 +53,10 @@ void expect_the_statement(const AttentionOptions& options) {
       const HeadsCall call = example.heads(batch);
       Clustering clustering(options);
       ClusterHealth health;
+      Readback readback;
       const Arena::Scope scope(context.arena);
       const SemanticStatement statement(options, call,
-                                        clustering.update(call, {}, context, health));
+                                        clustering.update(call, {}, context, health, readback));
       EXPECT_TRUE(close(example.out()[batch], statement.output(), output_tolerance(shape.dtype)));
       for (std::int64_t h = 0; h < shape.heads; ++h)
         EXPECT_NEAR(method->stats().calls[0].head_density[batch * shape.heads + h],
@@ -187,8 +188,10 @@ TEST(SemanticTailAttention, takes_the_means_anew_where_it_keeps_the_clusters) {
   EXPECT_EQ(method.stats().clusters.clusterings, 4) << "of the first step only";
   Clustering clustering(options);
   ClusterHealth health;
+  Readback readback;
   const Arena::Scope scope(context.arena);
-  const SemanticStatement statement(options, call, clustering.update(call, {}, context, health));
+  const SemanticStatement statement(options, call,
+                                    clustering.update(call, {}, context, health, readback));
   EXPECT_TRUE(close(call.out, statement.output(), output_tolerance(DType::f32)));
 }
 

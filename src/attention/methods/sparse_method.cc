@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "attention/methods/padding.h"
+#include "core/transfer.h"
 #include "ops/attention.h"
+#include "ops/copy.h"
 
 namespace sparsevid {
 namespace {
@@ -24,6 +26,14 @@ HeadsCall heads_call(const AttentionCall& call, const TensorView& out, const Seg
   return {call.q[batch],    call.k[batch], call.v[batch], out[batch],
           call.layout.grid, video,         call.scale,    call.layer,
           call.step,        call.branch,   batch};
+}
+
+/// A contiguous copy on the CPU.
+Tensor copy_rows(const TensorView& view, Context& context) {
+  const Arena::Scope scope(context.arena);
+  const TensorView packed = context.arena.tensor(view.dtype(), view.shape());
+  ops::copy({view, packed}, context);
+  return copy_to(Device::cpu, packed, context);
 }
 
 }  // namespace
@@ -47,7 +57,7 @@ void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context
   const bool sparse_layer = !everything && whole_video.length >= std::max(1, options_.min_tokens) &&
                             !policy_.dense_layer(call.layer);
   const bool dense = !sparse_layer || policy_.dense(call.step, call.layer);
-  AttentionCallStats record{call.step, call.layer, call.branch, dense, {}};
+  stats_.calls.push_back({call.step, call.layer, call.branch, dense, {}});
   attend_without_padding(call, out, context, [&](const AttentionCall& kept, const TensorView& to) {
     const Segment video = video_segment(kept.layout);
     for (int batch = 0; batch < kept.q.size(0); ++batch) {
@@ -59,18 +69,23 @@ void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context
           if (sparse_layer) prepare(heads, context);
           continue;
         }
-        const auto densities = run_heads(heads, context);
-        record.head_density.insert(record.head_density.end(), densities.begin(), densities.end());
+        run_heads(heads, context);
       }
       if (options_.quality_rows == 0) continue;
       const Zone zone(context.profile, "attention_quality");
+      wait_for(context.device, context.stream);
+      readback_.finish();
+      const auto on_cpu = [&](const TensorView& view) { return copy_rows(view, context); };
+      const Tensor q = on_cpu(heads.q);
+      const Tensor k = on_cpu(heads.k);
+      const Tensor v = on_cpu(heads.v);
+      const Tensor found = on_cpu(heads.out);
       measure_quality(
-          {heads.q, heads.k, heads.v, heads.out, heads.scale}, options_.quality_rows, options_.seed,
+          {q, k, v, found, heads.scale}, options_.quality_rows, options_.seed,
           [&](auto head, auto query, auto key) { return computed(head, query, key); },
           stats_.quality);
     }
   });
-  stats_.calls.push_back(std::move(record));
 }
 
 }  // namespace sparsevid

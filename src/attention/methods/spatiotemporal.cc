@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/transfer.h"
 #include "ops/band_attention.h"
 #include "ops/band_mask.h"
 #include "ops/band_profile.h"
@@ -40,27 +41,25 @@ void SpatiotemporalAttention::profile(const HeadsCall& call, std::int64_t width,
   const Zone zone(context.profile, "attention.score");
   const Arena::Scope scope(context.arena);
   const std::int64_t samples = std::min(options().profile_rows, call.video.length);
-  const TensorView rows = context.arena.tensor(DType::i32, {call.heads(), samples});
+  Tensor rows(DType::i32, {call.heads(), samples});
   std::uint64_t seed = options().seed;
   for (const int part : {call.layer, call.branch, call.batch, call.step})
     seed = ops::mix_bits(seed ^ static_cast<std::uint64_t>(part));
   for (std::int64_t head = 0; head < call.heads(); ++head) {
     for (std::int64_t r = 0; r < samples; ++r) {
       const auto row = ops::kmeans_seed_row(seed, head, r, samples, call.video.length);
-      rows[head].as<std::int32_t>()[r] = static_cast<std::int32_t>(call.video.begin + row);
+      rows.view()[head].as<std::int32_t>()[r] = static_cast<std::int32_t>(call.video.begin + row);
     }
   }
   const TensorView errors = context.arena.tensor(DType::f32, {call.heads(), 2});
-  ops::band_profile({call.q, call.k, call.v, rows, call.video.begin, call.grid[0],
-                     call.grid[1] * call.grid[2], width, call.scale, errors},
+  const TensorView sampled = context.arena.tensor(DType::i32, rows->shape());
+  transfer(rows, sampled, context);
+  ops::band_profile({call.q, call.k, call.v, sampled, call.video.begin, call.grid[0],
+                     call.grid[1] * call.grid[2], width, call.scale, errors, temporal},
                     context);
-  for (std::int64_t head = 0; head < call.heads(); ++head) {
-    const auto* error = errors[head].as<float>();
-    temporal.as<std::uint8_t>()[head] = error[1] < error[0] ? 1 : 0;
-  }
 }
 
-std::vector<double> SpatiotemporalAttention::run_heads(const HeadsCall& call, Context& context) {
+void SpatiotemporalAttention::run_heads(const HeadsCall& call, Context& context) {
   const Arena::Scope scope(context.arena);
   const std::int64_t frames = call.grid[0];
   const std::int64_t positions = static_cast<std::int64_t>(call.grid[1]) * call.grid[2];
@@ -70,7 +69,7 @@ std::vector<double> SpatiotemporalAttention::run_heads(const HeadsCall& call, Co
   const double temporal_density = band_density(frames, positions, width, call.text_tokens(), true);
   const TensorView temporal = context.arena.tensor(DType::u8, {call.heads()});
   if (spatial_density == 1 && temporal_density == 1) {
-    std::fill_n(temporal.as<std::uint8_t>(), temporal.numel(), std::uint8_t{0});
+    clear(temporal, context);
     attend_densely(call, context);
   } else {
     profile(call, width, temporal, context);
@@ -79,21 +78,23 @@ std::vector<double> SpatiotemporalAttention::run_heads(const HeadsCall& call, Co
                          static_cast<int>(positions), temporal, width, call.scale, call.out},
                         context);
   }
-  last_temporal_.assign(temporal.as<std::uint8_t>(),
-                        temporal.as<std::uint8_t>() + temporal.numel());
+  if (options().quality_rows > 0) last_temporal_ = copy_to(Device::cpu, temporal, context);
   last_video_ = call.video;
   last_frames_ = frames;
   last_width_ = width;
-  std::vector<double> densities;
-  for (const auto kind : last_temporal_)
-    densities.push_back(kind == 0 ? spatial_density : temporal_density);
-  return densities;
+  readback().read(
+      temporal, context,
+      [heads = density_slot(), spatial_density, temporal_density](const TensorView& kinds) {
+        for (std::int64_t head = 0; head < kinds.numel(); ++head)
+          heads().push_back(kinds.as<std::uint8_t>()[head] == 0 ? spatial_density
+                                                                : temporal_density);
+      });
 }
 
 bool SpatiotemporalAttention::computed(std::int64_t head, std::int64_t query,
                                        std::int64_t key) const {
   const ops::BandMask mask{last_video_.begin, last_frames_, last_video_.length / last_frames_,
-                           last_width_, last_temporal_[static_cast<std::size_t>(head)] != 0};
+                           last_width_, last_temporal_->as<std::uint8_t>()[head] != 0};
   return mask.sees(query, key);
 }
 

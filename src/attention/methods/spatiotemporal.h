@@ -10,7 +10,7 @@ class SpatiotemporalAttention : public SparseMethod {
   using SparseMethod::SparseMethod;
 
  protected:
-  std::vector<double> run_heads(const HeadsCall& call, Context& context) override;
+  void run_heads(const HeadsCall& call, Context& context) override;
   bool computed(std::int64_t head, std::int64_t query, std::int64_t key) const override;
 
  private:
@@ -19,7 +19,7 @@ class SpatiotemporalAttention : public SparseMethod {
                Context& context) const;
 
   // For computed(): the bands of the last call.
-  std::vector<std::uint8_t> last_temporal_;
+  Tensor last_temporal_;
   Segment last_video_{};
   std::int64_t last_frames_ = 1;
   std::int64_t last_width_ = 0;

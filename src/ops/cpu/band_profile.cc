@@ -52,6 +52,9 @@ class Profiler {
     for (std::int64_t first = 0; first < tokens_; first += kClusterBlock) add_values(head, first);
     for (int band = 0; band < 2; ++band)
       params_.errors[head].as<float>()[band] = static_cast<float>(squared_error(band + 1));
+    if (!params_.temporal.defined()) return;
+    const auto* errors = params_.errors[head].as<float>();
+    params_.temporal.as<std::uint8_t>()[head] = errors[1] < errors[0] ? 1 : 0;
   }
 
  private:

@@ -1,8 +1,9 @@
 // The problem: 64 queries a head against all 75,600 keys, once with every key and once under each
 //   band: 3 x 64 rows, little arithmetic, every key and value read.
-// Plan: for bf16 the main loop of attention_mma, a block for 64 rows of one kind (every key, band in
-//   frame-major order, band in position-major order) and one of several ranges of the keys; then the
-//   ranges are put together. Everything else goes through attention_products, kind by kind.
+// Plan: for bf16 the main loop of attention_mma, a block for 64 rows of one kind (every key, band
+// in
+//   frame-major order, band in position-major order) and one of several ranges of the keys; then
+//   the ranges are put together. Everything else goes through attention_products, kind by kind.
 // Bound: mma.sync, at a sixth of a percent of dense attention's work for 64 rows of 75,600.
 #include "ops/cuda/band_profile.h"
 
@@ -113,8 +114,8 @@ class ProfileSource {
 #pragma unroll
       for (int c = 0; c < 2; ++c) {
         float& logit = logits[2 * h + c];
-        logit = band_sees(shared_.lowest[row + 8 * h], p_.width, places[c]) ? logit * factor
-                                                                            : kMasked;
+        logit =
+            band_sees(shared_.lowest[row + 8 * h], p_.width, places[c]) ? logit * factor : kMasked;
       }
     }
   }
@@ -183,7 +184,7 @@ constexpr int kErrorThreads = 512;
 /// Mean squared differences of the second and third kind from the first. A block for each head.
 __global__ void __launch_bounds__(kErrorThreads)
     measure_errors(const float* outputs, int heads, int count, float* errors,
-                   std::int64_t errors_stride) {
+                   std::int64_t errors_stride, std::uint8_t* temporal) {
   const float* exact = outputs + static_cast<std::int64_t>(blockIdx.x) * count;
   for (int band = 0; band < 2; ++band) {
     const float* masked = exact + static_cast<std::int64_t>(band + 1) * heads * count;
@@ -203,6 +204,10 @@ __global__ void __launch_bounds__(kErrorThreads)
     }
     __syncthreads();
   }
+  if (threadIdx.x == 0 && temporal != nullptr) {
+    const float* both = errors + blockIdx.x * errors_stride;
+    temporal[blockIdx.x] = both[1] < both[0] ? 1 : 0;
+  }
 }
 
 template <class Tiles>
@@ -218,7 +223,8 @@ void profile_bf16(const BandProfileParams& params, float* outputs, Context& cont
   constexpr int kRounds = 4;
   constexpr int kLeastTiles = 16;
   const int wanted = ceil_div(kRounds * Tiles::kBlocks * device_facts().multiprocessors, blocks);
-  const int tiles_of_range = std::max(ceil_div(key_tiles, wanted), std::min(kLeastTiles, key_tiles));
+  const int tiles_of_range =
+      std::max(ceil_div(key_tiles, wanted), std::min(kLeastTiles, key_tiles));
   const int ranges = ceil_div(key_tiles, tiles_of_range);
   const int padded_rows = sample_tiles * Tiles::kRows;
   const std::int64_t parts = static_cast<std::int64_t>(heads) * kKinds * padded_rows * ranges;
@@ -297,7 +303,7 @@ void profile_by_products(const BandProfileParams& params, float* outputs, Contex
 }  // namespace
 
 std::string band_profile_refusal(const BandProfileParams& params, const Context&) {
-  return product_refusal(params.q);
+  return unless_on_gpu(params.q);
 }
 
 void band_profile(const BandProfileParams& params, Context& context) {
@@ -317,7 +323,8 @@ void band_profile(const BandProfileParams& params, Context& context) {
   }
   measure_errors<<<static_cast<unsigned>(heads), kErrorThreads, 0, stream_of(context)>>>(
       outputs, static_cast<int>(heads), static_cast<int>(count),
-      device_pointer<float>(params.errors), params.errors.stride(0));
+      device_pointer<float>(params.errors), params.errors.stride(0),
+      params.temporal.defined() ? params.temporal.as<std::uint8_t>() : nullptr);
   check_launch("band_profile: errors");
 }
 

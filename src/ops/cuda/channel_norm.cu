@@ -1,5 +1,6 @@
-// The problem: rows of 96 to 384 channels, up to 32 million of them (the last level of a 480p clip).
-// Plan: 2^n lanes share a row, 16 bytes a lane and pack, such that at most 3 packs cover the row:
+// The problem: rows of 96 to 384 channels, up to 32 million of them (the last level of a 480p
+// clip). Plan: 2^n lanes share a row, 16 bytes a lane and pack, such that at most 3 packs cover the
+// row:
 //   96 channels in bf16 are 4 lanes of 3 packs. Lanes stay in their channels and keep gamma in
 //   registers; a group of lanes walks over rows. Sums go through shuffles alone.
 // Bound: memory; 48 bytes a thread on their way at 96 channels, 48 KiB for each multiprocessor.
@@ -48,8 +49,7 @@ __global__ void __launch_bounds__(kThreads, 4) channel_norm_kernel(ChannelNorm p
     const int column = (pack * kLanes + lane) * kWidth;
     if (column < p.channels) load_floats(p.gamma + column, gamma[pack]);
   }
-  const std::int64_t first =
-      static_cast<std::int64_t>(blockIdx.x) * kGroups + threadIdx.x / kLanes;
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kGroups + threadIdx.x / kLanes;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kGroups;
   // Whole warps stay together for the shuffles; rows past the end only take part in them.
   const std::int64_t rounds = (p.rows + step - 1) / step;
@@ -61,8 +61,7 @@ __global__ void __launch_bounds__(kThreads, 4) channel_norm_kernel(ChannelNorm p
       const int column = (pack * kLanes + lane) * kWidth;
       packs[pack] = {};
       if (row < p.rows && column < p.channels)
-        packs[pack] =
-            load_once<T, kWidth>(static_cast<const T*>(p.x) + row * p.channels + column);
+        packs[pack] = load_once<T, kWidth>(static_cast<const T*>(p.x) + row * p.channels + column);
     }
     float squares = 0;
 #pragma unroll
@@ -104,9 +103,9 @@ __global__ void __launch_bounds__(kThreads) channel_norm_any_kernel(ChannelNorm 
 
 template <typename Kernel>
 void launch(Kernel kernel, int rows_per_block, const ChannelNorm& p, const Context& context) {
-  const std::int64_t blocks = std::min<std::int64_t>(
-      ceil_div(p.rows, static_cast<std::int64_t>(rows_per_block)),
-      std::int64_t{2048 / kThreads} * device_facts().multiprocessors);
+  const std::int64_t blocks =
+      std::min<std::int64_t>(ceil_div(p.rows, static_cast<std::int64_t>(rows_per_block)),
+                             std::int64_t{2048 / kThreads} * device_facts().multiprocessors);
   kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream_of(context)>>>(p);
   check_launch("channel_norm");
 }
@@ -146,8 +145,7 @@ void run(const ChannelNorm& p, const Context& context) {
 void channel_norm(const ChannelNormParams& params, Context& context) {
   if (params.x.numel() == 0) return;
   const ChannelNorm p = {params.x.data(), device_pointer<const float>(params.gamma),
-                         params.out.data(), params.x.size(0),
-                         static_cast<int>(params.x.size(1))};
+                         params.out.data(), params.x.size(0), static_cast<int>(params.x.size(1))};
   with_float_type(params.x.dtype(), [&](auto element) {
     using T = decltype(element);
     if (params.silu) {

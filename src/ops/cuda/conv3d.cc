@@ -20,7 +20,8 @@ std::int64_t taps_of(const TensorView& weight) {
   return weight.size(2) * weight.size(3) * weight.size(4);
 }
 
-/// The copy of the weight that the kernels read, made at its first use.
+}  // namespace
+
 TensorView packed_weight(const ConvWeight& weight, int channels, Context& context) {
   static std::mutex creation;
   const std::lock_guard lock(creation);
@@ -28,20 +29,18 @@ TensorView packed_weight(const ConvWeight& weight, int channels, Context& contex
     const TensorView& plain = weight.plain;
     const bool bf16 = plain.dtype() == DType::bf16;
     const std::int64_t out = plain.size(0);
-    const std::int64_t tile = !bf16                         ? kConvColumnsF32
+    const std::int64_t tile = !bf16                       ? kConvColumnsF32
                               : out <= kConvNarrowColumns ? kConvNarrowColumns
                                                           : kConvWideColumns;
     const std::int64_t depth = bf16 ? kConvDepthBf16 : kConvDepthF32;
     auto packed = std::make_shared<Tensor>(
-        plain.dtype(),
-        Shape{rounded_up(out, tile), rounded_up(taps_of(plain) * channels, depth)}, Device::cuda);
+        plain.dtype(), Shape{rounded_up(out, tile), rounded_up(taps_of(plain) * channels, depth)},
+        Device::cuda);
     pack_conv_weight(plain, channels, *packed, context);
     weight.packed = std::move(packed);
   }
   return *std::static_pointer_cast<Tensor>(weight.packed);
 }
-
-}  // namespace
 
 std::string conv3d_refusal(const Conv3dParams& params, const Context&) {
   const std::int64_t taps = taps_of(params.weight->plain);

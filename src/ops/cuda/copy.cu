@@ -4,7 +4,8 @@
 //   - nothing but one contiguous axis and one type: the runtime's copy;
 //   - the last axis contiguous on both sides: a thread for each 16 bytes of a row, or for fewer
 //     where alignment asks for it;
-//   - another axis contiguous on one side: tiles of 32 x 32 through shared memory, so that both sides
+//   - another axis contiguous on one side: tiles of 32 x 32 through shared memory, so that both
+//   sides
 //     move whole lines;
 //   - else a thread for each element.
 //   The second has f32 to bf16 and back among its types, the last has all; the others only move.
@@ -59,8 +60,8 @@ Axes merged(const TensorView& x, const TensorView& out) {
 }
 
 /// The offsets of the element at a position counted over the first `rank` axes.
-__device__ inline void locate(const Axes& axes, int rank, std::int64_t position,
-                              std::int64_t& from, std::int64_t& to) {
+__device__ inline void locate(const Axes& axes, int rank, std::int64_t position, std::int64_t& from,
+                              std::int64_t& to) {
   from = 0;
   to = 0;
 #pragma unroll
@@ -242,8 +243,7 @@ void move(const Axes& axes, const TensorView& x, const TensorView& out, const Co
 }
 
 template <typename From, typename To>
-void convert(const Axes& axes, const TensorView& x, const TensorView& out,
-             const Context& context) {
+void convert(const Axes& axes, const TensorView& x, const TensorView& out, const Context& context) {
   if constexpr (std::is_same_v<From, To>) {
     return;  // `move` has done it
   } else {

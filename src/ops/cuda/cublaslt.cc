@@ -70,10 +70,17 @@ using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, s
                        DType, Epilogue, std::uint32_t, std::uint32_t, std::uint32_t>;
 
 Key key_of(const MatrixProduct& p) {
-  return {p.x.size(0),    p.x.size(1),   p.out.size(1),
-          row_stride(p.x), row_stride(p.out), p.x.dtype(),
-          p.out.dtype(),  p.epilogue,    alignment_of(p.x.data()),
-          alignment_of(p.weight.data()), alignment_of(p.out.data())};
+  return {p.x.size(0),
+          p.x.size(1),
+          p.out.size(1),
+          row_stride(p.x),
+          row_stride(p.out),
+          p.x.dtype(),
+          p.out.dtype(),
+          p.epilogue,
+          alignment_of(p.x.data()),
+          alignment_of(p.weight.data()),
+          alignment_of(p.out.data())};
 }
 
 /// The handle and the plans of the device in use; made at first use, kept for good.
@@ -98,7 +105,8 @@ class Planner {
 
   std::optional<Plan> make(const MatrixProduct& p) const {
     Plan plan = {};
-    check_cublas(cublasLtMatmulDescInit(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing");
+    check_cublas(cublasLtMatmulDescInit(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                 "describing");
     const cublasOperation_t transposed = CUBLAS_OP_T;
     set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, transposed);
     set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, cublas_epilogue(p.epilogue));
@@ -157,8 +165,8 @@ bool cublaslt_product(const MatrixProduct& product, Context& context) {
   if (!plan) return false;
   if (has_bias(product.epilogue)) {
     const void* bias = product.bias.data();
-    check_cublas(cublasLtMatmulDescSetAttribute(
-                     &plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof(bias)),
+    check_cublas(cublasLtMatmulDescSetAttribute(&plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                &bias, sizeof(bias)),
                  "describing");
   }
   const Arena::Scope scope(context.arena);
@@ -166,9 +174,9 @@ bool cublaslt_product(const MatrixProduct& product, Context& context) {
   const float one = 1;
   const float zero = 0;
   check_cublas(cublasLtMatmul(planner.handle(), &plan->product, &one, product.weight.data(),
-                              &plan->weight, product.x.data(), &plan->x, &zero,
-                              product.out.data(), &plan->out, product.out.data(), &plan->out,
-                              &plan->algorithm, workspace, kWorkspaceBytes, stream_of(context)),
+                              &plan->weight, product.x.data(), &plan->x, &zero, product.out.data(),
+                              &plan->out, product.out.data(), &plan->out, &plan->algorithm,
+                              workspace, kWorkspaceBytes, stream_of(context)),
                "product");
   return true;
 }

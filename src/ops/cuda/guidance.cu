@@ -44,8 +44,8 @@ void guidance(const GuidanceParams& params, Context& context) {
   with_float_type(params.cond.dtype(), [&](auto element) {
     using T = decltype(element);
     const Guide<T> body = {device_pointer<const T>(params.cond),
-                           device_pointer<const T>(params.uncond),
-                           static_cast<float>(params.scale), device_pointer<float>(params.out)};
+                           device_pointer<const T>(params.uncond), static_cast<float>(params.scale),
+                           device_pointer<float>(params.out)};
     for_each_element<16 / sizeof(T)>(body, params.out.numel(), wide, "guidance", context);
   });
 }

@@ -61,8 +61,12 @@ void linear_finish(const TensorView& sums, const TensorView& bias, Activation ki
     using Out = decltype(element);
     with_activation(kind, [&](auto tag) {
       constexpr Activation kActivation = decltype(tag)::value;
-      Finish p = {device_pointer<const float>(sums), device_pointer<const float>(bias),
-                  sums.stride(0), out.stride(0), 0, 0};
+      Finish p = {device_pointer<const float>(sums),
+                  device_pointer<const float>(bias),
+                  sums.stride(0),
+                  out.stride(0),
+                  0,
+                  0};
       const bool wide = out.size(1) % kWidth == 0 && p.sum_stride % kWidth == 0 &&
                         p.out_stride % kWidth == 0 && aligned_to(p.sums, 16) &&
                         aligned_to(p.bias, 16) && aligned_to(out.data(), kWidth * sizeof(Out));

@@ -1,6 +1,7 @@
 // LayerNorm and RMSNorm of rows, with affine weights or modulation, and the rotary embedding.
 //
-// The problem: [75600, 5120] bf16, 1.55 GB read and written once; scale and shift are f32 rows, four
+// The problem: [75600, 5120] bf16, 1.55 GB read and written once; scale and shift are f32 rows,
+// four
 //   times the bytes of a row of x, that every row needs.
 // Plan: a block has a thread for each 16 elements of a row and walks over rows. A thread holds its
 //   elements in registers, as they come, between the sums and the output, and has those of the next
@@ -15,8 +16,8 @@
 // Tried, at 5120 elements, where a copy reaches 4.2 TB/s: 8 elements a thread, scale and shift in
 //   registers: shuffles and barriers of 20 warps bound LayerNorm, 2.88 TB/s (RMSNorm 3.64). 40
 //   elements a thread: too few warps to hide what they wait for, 3.22 (3.39).
-// Rows that are not aligned, or longer than 8192, are read once for each sum instead, an element at a
-// time.
+// Rows that are not aligned, or longer than 8192, are read once for each sum instead, an element at
+// a time.
 #include <algorithm>
 
 #include "ops/cuda/common/elements.h"

@@ -1,5 +1,5 @@
-// Plan: a thread for each element in the order of what is written; latents are a few megabytes, once
-// a step.
+// Plan: a thread for each element in the order of what is written; latents are a few megabytes,
+// once a step.
 #include "ops/cuda/patches.h"
 
 #include "ops/cuda/common/elements.h"
@@ -57,16 +57,14 @@ __global__ void __launch_bounds__(kThreads)
   rest /= p.height;
   const auto t = static_cast<int>(rest % p.frames);
   const auto c = static_cast<int>(rest / p.frames);
-  const std::int64_t row = (static_cast<std::int64_t>(t / p.pt) * (p.height / p.ph) + h / p.ph) *
-                               (p.width / p.pw) +
-                           w / p.pw;
+  const std::int64_t row =
+      (static_cast<std::int64_t>(t / p.pt) * (p.height / p.ph) + h / p.ph) * (p.width / p.pw) +
+      w / p.pw;
   const int column = ((t % p.pt * p.ph + h % p.ph) * p.pw + w % p.pw) * p.channels + c;
-  video[video_offset(p, c, t, h, w)] =
-      from_float<Out>(to_float(rows[row * p.row_stride + column]));
+  video[video_offset(p, c, t, h, w)] = from_float<Out>(to_float(rows[row * p.row_stride + column]));
 }
 
-Patches describe(const TensorView& video, const TensorView& rows,
-                 const std::array<int, 3>& patch) {
+Patches describe(const TensorView& video, const TensorView& rows, const std::array<int, 3>& patch) {
   Patches p = {};
   for (int axis = 0; axis < 4; ++axis) p.stride[axis] = video.stride(axis);
   p.row_stride = rows.stride(0);
@@ -92,8 +90,8 @@ void patchify(const PatchifyParams& params, Context& context) {
   with_float_type(params.out.dtype(), [&](auto element) {
     using Out = decltype(element);
     patchify_kernel<<<blocks_for(count), kThreads, 0, stream_of(context)>>>(
-        describe(params.video, params.out, params.patch),
-        device_pointer<const float>(params.video), device_pointer<Out>(params.out), count);
+        describe(params.video, params.out, params.patch), device_pointer<const float>(params.video),
+        device_pointer<Out>(params.out), count);
   });
   check_launch("patchify");
 }
@@ -106,8 +104,8 @@ void unpatchify(const UnpatchifyParams& params, Context& context) {
       using In = decltype(in_element);
       using Out = decltype(out_element);
       unpatchify_kernel<<<blocks_for(count), kThreads, 0, stream_of(context)>>>(
-          describe(params.video, params.rows, params.patch),
-          device_pointer<const In>(params.rows), device_pointer<Out>(params.video), count);
+          describe(params.video, params.rows, params.patch), device_pointer<const In>(params.rows),
+          device_pointer<Out>(params.video), count);
     });
   });
   check_launch("unpatchify");

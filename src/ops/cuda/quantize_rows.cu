@@ -55,8 +55,7 @@ __global__ void __launch_bounds__(kThreads) quantize_rows_kernel(const QuantizeR
 #pragma unroll
     for (int pack = 0; pack < kPacks; ++pack) {
       packs[unit][pack] = {};
-      if (column < p.dim)
-        packs[unit][pack] = load_once<In, kWidth>(x + column + pack * kWidth);
+      if (column < p.dim) packs[unit][pack] = load_once<In, kWidth>(x + column + pack * kWidth);
     }
   }
 #pragma unroll
@@ -75,10 +74,10 @@ __global__ void __launch_bounds__(kThreads) quantize_rows_kernel(const QuantizeR
 #pragma unroll
     for (int i = 0; i < kCount; i += 2) {
       const Pack<In, kWidth>& pack = packs[unit][i / kWidth];
-      pairs[i / 2] = __nv_cvt_float2_to_fp8x2(
-          make_float2(to_float(pack.value[i % kWidth]) * inverse,
-                      to_float(pack.value[i % kWidth + 1]) * inverse),
-          __NV_SATFINITE, __NV_E4M3);
+      pairs[i / 2] =
+          __nv_cvt_float2_to_fp8x2(make_float2(to_float(pack.value[i % kWidth]) * inverse,
+                                               to_float(pack.value[i % kWidth + 1]) * inverse),
+                                   __NV_SATFINITE, __NV_E4M3);
     }
     *reinterpret_cast<uint2*>(p.out + blockIdx.x * p.out_stride + column) =
         make_uint2(pairs[0] | static_cast<unsigned>(pairs[1]) << 16,
@@ -106,9 +105,12 @@ __global__ void __launch_bounds__(kAnyThreads) quantize_any_rows_kernel(const Qu
 void quantize_rows(const QuantizeRowsParams& params, Context& context) {
   const auto& [x, out, scale] = params;
   if (x.numel() == 0) return;
-  const QuantizeRows p = {x.data(),    device_pointer<std::uint8_t>(out),
-                          device_pointer<float>(scale), x.size(1),
-                          x.stride(0), out.stride(0)};
+  const QuantizeRows p = {x.data(),
+                          device_pointer<std::uint8_t>(out),
+                          device_pointer<float>(scale),
+                          x.size(1),
+                          x.stride(0),
+                          out.stride(0)};
   const auto rows = static_cast<unsigned>(x.size(0));
   const bool whole = p.dim % kCount == 0 && p.dim <= kThreads * kUnits * kCount &&
                      aligned_to(p.x, 16) && p.x_stride % kCount == 0 && aligned_to(p.out, 8) &&

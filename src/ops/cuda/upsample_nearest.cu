@@ -38,10 +38,9 @@ bool launch(const UpsampleNearestParams& params, const Context& context) {
   const std::int64_t pieces =
       params.x.size(0) * params.x.size(1) * params.x.size(2) * (bytes / kBytes);
   upsample_kernel<<<static_cast<unsigned>(ceil_div(pieces, std::int64_t{kThreads})), kThreads, 0,
-                    stream_of(context)>>>(device_pointer<const Piece>(params.x),
-                                          device_pointer<Piece>(params.out), pieces,
-                                          static_cast<int>(params.x.size(2)),
-                                          static_cast<int>(bytes / kBytes));
+                    stream_of(context)>>>(
+      device_pointer<const Piece>(params.x), device_pointer<Piece>(params.out), pieces,
+      static_cast<int>(params.x.size(2)), static_cast<int>(bytes / kBytes));
   check_launch("upsample_nearest");
   return true;
 }

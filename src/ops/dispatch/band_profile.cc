@@ -30,14 +30,18 @@ const ImplementationList<BandProfileParams>& band_profile_implementations() {
 }
 
 void band_profile(const BandProfileParams& params, Context& context) {
-  const auto& [q, k, v, rows, video_begin, frames, positions, width, scale, errors] = params;
+  const auto& [q, k, v, rows, video_begin, frames, positions, width, scale, errors, temporal] =
+      params;
   const std::int64_t video = static_cast<std::int64_t>(frames) * positions;
-  require_contract(is_heads_of_rows(q) && is_heads_of_rows(k) && is_heads_of_rows(v) &&
-                       same_shape_and_dtype(q, k) && same_shape_and_dtype(q, v) &&
-                       rows.rank() == 2 && is_index_rows(rows, q.size(0), rows.size(1)) &&
-                       video_begin >= 0 && video_begin + video <= q.size(1) && errors.rank() == 2 &&
-                       errors.dtype() == DType::f32 && errors.shape() == Shape{q.size(0), 2},
-                   "band_profile", {q, k, v, rows, errors});
+  require_contract(
+      is_heads_of_rows(q) && is_heads_of_rows(k) && is_heads_of_rows(v) &&
+          same_shape_and_dtype(q, k) && same_shape_and_dtype(q, v) && rows.rank() == 2 &&
+          is_index_rows(rows, q.size(0), rows.size(1)) && video_begin >= 0 &&
+          video_begin + video <= q.size(1) && errors.rank() == 2 && errors.dtype() == DType::f32 &&
+          errors.shape() == Shape{q.size(0), 2} &&
+          (!temporal.defined() || (temporal.dtype() == DType::u8 &&
+                                   temporal.shape() == Shape{q.size(0)} && temporal.contiguous())),
+      "band_profile", {q, k, v, rows, errors});
   band_profile_implementations().run(params, context);
 }
 

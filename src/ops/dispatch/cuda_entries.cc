@@ -22,8 +22,10 @@
 #include "ops/layer_norm_modulate.h"
 #include "ops/linear.h"
 #include "ops/linear_combination.h"
+#include "ops/linear_fp8.h"
 #include "ops/pair_density.h"
 #include "ops/patchify.h"
+#include "ops/quantize_rows.h"
 #include "ops/relative_position_bias.h"
 #include "ops/rms_norm.h"
 #include "ops/rms_norm_rope.h"
@@ -50,6 +52,7 @@
 #include "ops/cuda/norms.h"
 #include "ops/cuda/pair_density.h"
 #include "ops/cuda/patches.h"
+#include "ops/cuda/quantize_rows.h"
 #include "ops/cuda/relative_position_bias.h"
 #include "ops/cuda/round_offsets.h"
 #include "ops/cuda/upsample_nearest.h"
@@ -64,6 +67,8 @@
 #include "ops/cuda/attention_hopper/attention_hopper.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
 #include "ops/cuda/kmeans_hopper/kmeans_hopper.h"
+#include "ops/cuda/linear_hopper/linear.h"
+#include "ops/cuda/linear_hopper/linear_fp8.h"
 #define SPARSEVID_ON_HOPPER(...) __VA_ARGS__
 #else
 #define SPARSEVID_ON_HOPPER(...)
@@ -221,12 +226,20 @@ Entries<LayerNormModulateParams> cuda_entries() {
 
 template <>
 Entries<LinearParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA(entry<cuda::linear>("cublaslt"));
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::linear_hopper, cuda::linear_hopper_refusal>("cuda_hopper"), )
+                               entry<cuda::linear>("cublaslt"));
 }
 
 template <>
 Entries<LinearCombinationParams> cuda_entries() {
   return SPARSEVID_ON_CUDA(entry<cuda::linear_combination>("cuda"));
+}
+
+template <>
+Entries<LinearFp8Params> cuda_entries() {
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::linear_fp8_hopper, cuda::linear_fp8_hopper_refusal>("cuda_hopper"), ));
 }
 
 template <>
@@ -237,6 +250,11 @@ Entries<PairDensityParams> cuda_entries() {
 template <>
 Entries<PatchifyParams> cuda_entries() {
   return SPARSEVID_ON_CUDA(entry<cuda::patchify>("cuda"));
+}
+
+template <>
+Entries<QuantizeRowsParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::quantize_rows>("cuda"));
 }
 
 template <>

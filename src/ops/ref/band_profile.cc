@@ -41,6 +41,10 @@ void band_profile(const BandProfileParams& params, Context&) {
       }
     }
     for (const int kind : {0, 1}) store(params.errors, head, kind, squared[kind] / elements);
+    if (params.temporal.defined()) {
+      const auto* errors = params.errors[head].as<float>();
+      params.temporal.as<std::uint8_t>()[head] = errors[1] < errors[0] ? 1 : 0;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "ops/cuda/attention_hopper/attend.h"
+#include "ops/cuda/attention_hopper/dense_launch.h"
 #include "ops/cuda/attention_hopper/sparse_load.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/common/launch.h"
@@ -164,11 +165,12 @@ template <class Tile>
 void run(const BlockSparseAttentionParams& params, Context& context) {
   const cudaStream_t stream = stream_of(context);
   const auto heads = static_cast<int>(params.q.size(0));
-  constexpr std::size_t kScratch = std::size_t{1} << 30;
+  constexpr std::size_t kScratch = 1'200'000'000;
   const auto at_once =
       static_cast<int>(std::clamp<std::size_t>(kScratch / sparse_plan_bytes(params), 1, heads));
   const int chunks = ceil_div(heads, at_once);
   constexpr int kSharedBytes = sizeof(SparseShared<Tile>);
+  static_assert(kSharedBytes <= 227 * 1024);
   static const cudaError_t allowed = cudaFuncSetAttribute(
       block_sparse_kernel<Tile>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
   check(allowed, "block_sparse_attention");
@@ -186,10 +188,7 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     a.out_row_stride = params.out.stride(1);
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
-    a.chosen = params.chosen.as<std::uint8_t>() + first * params.chosen.stride(0);
-    a.chosen_head_stride = params.chosen.stride(0);
-    a.chosen_row_stride = params.chosen.stride(1);
-    a.tail = params.k_mean.defined();
+    a.hints = hints;
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
     block_sparse_kernel<Tile>
         <<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
@@ -215,9 +214,9 @@ void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Con
   if (params.q.numel() == 0) return;
   constexpr auto kOrder = AtomOrder::columns_first;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 176, 2, kOrder, 40>>(params, context);
+    run<AttentionTile<128, 128, 2, kOrder, 3, 88>>(params, context);
   else
-    run<AttentionTile<64, 176, 2, kOrder, 40>>(params, context);
+    run<AttentionTile<64, 128, 2, kOrder, 3, 88>>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -22,6 +22,7 @@ struct DenseArguments {
   int groups_per_head;  // a group: the query tiles of one cluster
   int groups;
   float scale_log2;
+  int hints;
 };
 
 /// What one of `kCluster` blocks loads of a tile of keys for all of them: columns where there are
@@ -36,17 +37,17 @@ struct DenseShare {
 
 template <class Tile, int kCluster>
 __device__ void load_share(unsigned char* tile, const CUtensorMap& map, Barrier* full, int row,
-                           int head, std::uint32_t rank) {
+                           int head, std::uint32_t rank, std::uint64_t policy) {
   using Share = DenseShare<Tile, kCluster>;
   static_assert(Tile::kRowsFirst);
   if constexpr (kCluster == 1) {
-    copy_box(tile, map, full, 0, row, 0, head);
+    copy_box(tile, map, full, 0, row, 0, head, policy);
   } else {
     constexpr std::uint16_t kAll = (1 << kCluster) - 1;
     const int half = Share::kOfColumns ? static_cast<int>(rank) * Share::kHalves : 0;
     const int rows = Share::kOfColumns ? 0 : static_cast<int>(rank) * Share::kRows;
     copy_box_to_blocks(tile + half * Tile::kNextColumns + rows * 128, map, full, 0, row + rows,
-                       half, head, kAll);
+                       half, head, kAll, policy);
   }
 }
 
@@ -54,6 +55,8 @@ template <class Tile, int kCluster>
 __device__ void load_dense(const DenseArguments& a, AttentionShared<Tile>& shared, int group,
                            int group_step, std::uint32_t rank) {
   const int tiles = (a.k_len + Tile::kKeys - 1) / Tile::kKeys;
+  const std::uint64_t keep = a.hints ? l2_keep() : 0x1000000000000000ull;
+  const std::uint64_t give_up = a.hints ? l2_give_up() : 0x1000000000000000ull;
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
   for (; group < a.groups; group += group_step) {
@@ -64,18 +67,18 @@ __device__ void load_dense(const DenseArguments& a, AttentionShared<Tile>& share
       barrier_wait(&shared.k_empty[turn.stage], turn.parity ^ 1);
       barrier_arrive_expect(&shared.k_full[turn.stage], Tile::kTileBytes);
       load_share<Tile, kCluster>(shared.k[turn.stage], a.k, &shared.k_full[turn.stage],
-                                 tile * Tile::kKeys, head, rank);
+                                 tile * Tile::kKeys, head, rank, keep);
       if (tile == tiles - 1) {
         barrier_wait(&shared.q_empty, queries.parity ^ 1);
         barrier_arrive_expect(&shared.q_full, Tile::kWarpgroups * Tile::kWarpgroupQueryBytes);
         for (int w = 0; w < Tile::kWarpgroups; ++w)
-          copy_box(shared.q[w], a.q, &shared.q_full, 0, row + 64 * w, 0, head);
+          copy_box(shared.q[w], a.q, &shared.q_full, 0, row + 64 * w, 0, head, give_up);
         queries.advance();
       }
       barrier_wait(&shared.v_empty[turn.stage], turn.parity ^ 1);
       barrier_arrive_expect(&shared.v_full[turn.stage], Tile::kTileBytes);
       load_share<Tile, kCluster>(shared.v[turn.stage], a.v, &shared.v_full[turn.stage],
-                                 tile * Tile::kKeys, head, rank);
+                                 tile * Tile::kKeys, head, rank, keep);
       turn.advance();
     }
   }

@@ -14,9 +14,7 @@ struct SparseArguments {
   std::int64_t q_head_stride, q_row_stride, out_head_stride, out_row_stride;
   const int* q_order;
   std::int64_t q_order_stride;
-  const std::uint8_t* chosen;
-  std::int64_t chosen_head_stride, chosen_row_stride;
-  bool tail;
+  int hints;
   float scale_log2;
 };
 
@@ -25,8 +23,8 @@ inline constexpr int kWorkSlots = 2;
 template <class Tile>
 struct SparseShared : AttentionShared<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
-  int rows[2][Tile::kKeys];                // of the tile being gathered: for keys, for values
-  SparseWork work[kWorkSlots];             // head < 0: no more
+  std::uint32_t rows[2][Tile::kKeys];      // of the tile being gathered: for keys, for values
+  SparseWork work[kWorkSlots];
   Barrier work_full[kWorkSlots];
   Barrier work_empty[kWorkSlots];
 };
@@ -41,65 +39,14 @@ struct SparseTiles {
   int of_rows;
 
   __device__ explicit SparseTiles(const SparseWork& work)
-      : of_atoms((work.atoms + kAtoms - 1) / kAtoms),
-        of_rows((work.rows + Tile::kKeys - 1) / Tile::kKeys) {}
+      : of_atoms((work.keys.atoms + kAtoms - 1) / kAtoms),
+        of_rows((work.keys.rows + Tile::kKeys - 1) / Tile::kKeys) {}
   __device__ int count() const { return of_atoms + of_rows; }
   /// The first tile of atoms takes what does not fill a tile, so that only a first tile is masked.
   __device__ int first_atoms(const SparseWork& work) const {
-    return work.atoms - (of_atoms - 1) * kAtoms;
+    return work.keys.atoms - (of_atoms - 1) * kAtoms;
   }
 };
-
-/// 32 key clusters, one a lane: a part of the walk over the chosen ones that every loading warp
-/// does on its own. The next part is read ahead.
-class ClusterWalk {
- public:
-  __device__ ClusterWalk(const SparseArguments& a, const SparseWork& work)
-      : flags_(a.chosen + work.head * a.chosen_head_stride + work.q_cluster * a.chosen_row_stride),
-        places_(a.plan.places + static_cast<std::int64_t>(work.head) * a.plan.k_clusters),
-        clusters_(a.plan.k_clusters),
-        cluster_(static_cast<int>(threadIdx.x % 32) - 32) {
-    read();
-  }
-
-  __device__ void advance() {
-    cluster_ += 32;
-    chosen_ = next_chosen_;
-    place_ = next_place_;
-    read();
-  }
-  __device__ int cluster() const { return cluster_; }
-  __device__ bool chosen() const { return chosen_; }
-  __device__ const ClusterPlace& place() const { return place_; }
-
- private:
-  __device__ void read() {
-    const int next = cluster_ + 32;
-    next_chosen_ = next < clusters_ && flags_[next] != 0;
-    next_place_ = next < clusters_ ? places_[next] : ClusterPlace{0, 0};
-  }
-
-  const std::uint8_t* flags_;
-  const ClusterPlace* places_;
-  int clusters_;
-  int cluster_;
-  bool chosen_ = false;
-  ClusterPlace place_{};
-  bool next_chosen_;
-  ClusterPlace next_place_;
-};
-
-__device__ inline int sum_of_lanes_before(int value, int& total) {
-  const int lane = threadIdx.x % 32;
-  int sum = value;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const int before = __shfl_up_sync(~0u, sum, distance);
-    if (lane >= distance) sum += before;
-  }
-  total = __shfl_sync(~0u, sum, 31);
-  return sum - value;
-}
 
 /// One warp: all keys of a piece of work, or all values.
 template <class Tile, bool kValues>
@@ -127,15 +74,19 @@ class SparseLoader {
     barrier_wait(&(kValues ? shared_.v_empty : shared_.k_empty)[turn_.stage], turn_.parity ^ 1);
   }
 
-  /// Whole atoms of the chosen clusters, a tile after the other. A lane copies the part of its
-  /// cluster that falls into the tile.
+  /// Whole atoms, a tile after the other: a lane has a run and copies what of it falls into the
+  /// tile.
   __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles) {
     constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
     const int lane = threadIdx.x % 32;
-    ClusterWalk walk(a_, work);
-    int begin = 0;  // of the lane's cluster in the list of all atoms
-    int atoms = 0;
-    int listed = 0;  // atoms of the clusters walked over
+    const AtomRun* const runs =
+        a_.plan.runs + static_cast<std::int64_t>(work.pair) * a_.plan.k_clusters;
+    const auto read = [&](int at) { return at < work.keys.runs ? runs[at] : AtomRun{0, 0}; };
+    int at = lane;
+    AtomRun run{0, 0};
+    AtomRun next = read(at);  // ahead of its use
+    int begin = 0;            // of the run among all atoms
+    int listed = 0;           // atoms of the runs read
     int tile_end = 0;
     for (int i = 0; i < tiles.of_atoms; ++i) {
       const int count = i == 0 ? tiles.first_atoms(work) : kAtoms;
@@ -145,25 +96,31 @@ class SparseLoader {
       wait_empty();
       while (true) {
         const int from = max(begin, tile_begin);
-        const int part = min(begin + atoms, tile_end) - from;
+        const int part = min(begin + run.atoms, tile_end) - from;
         if (part > 0) {
-          const std::int64_t atom = walk.place().atom + (from - begin);
-          copy_bytes(tile() + (from - tile_begin) * kAtomBytes, source_ + atom * kAtomBytes,
-                     part * kAtomBytes, full());
+          copy_bytes(tile() + (from - tile_begin) * kAtomBytes,
+                     source_ + static_cast<std::int64_t>(run.atom + (from - begin)) * kAtomBytes,
+                     part * kAtomBytes, full(), keep_);
           bytes += part * kAtomBytes;
         }
         if (listed >= tile_end) break;
-        walk.advance();
-        atoms = walk.chosen() ? walk.place().rows / kAtomRows : 0;
-        int total;
-        begin = listed + sum_of_lanes_before(atoms, total);
-        listed += total;
+        run = next;
+        at += 32;
+        next = read(at);
+        int sum = run.atoms;
+#pragma unroll
+        for (int distance = 1; distance < 32; distance *= 2) {
+          const int before = __shfl_up_sync(~0u, sum, distance);
+          if (lane >= distance) sum += before;
+        }
+        begin = listed + sum - run.atoms;
+        listed += __shfl_sync(~0u, sum, 31);
       }
       // Weights of the rest of the tile are zero, but zero times anything must be zero.
       if (kValues && count < kAtoms && lane == 0) {
         const std::int64_t zeros = static_cast<std::int64_t>(a_.plan.heads) * a_.plan.head_atoms;
         copy_bytes(tile() + count * kAtomBytes, a_.plan.v + zeros * kAtomBytes,
-                   (kAtoms - count) * kAtomBytes, full());
+                   (kAtoms - count) * kAtomBytes, full(), keep_);
         bytes += (kAtoms - count) * kAtomBytes;
       }
       finish_atoms(bytes);
@@ -177,48 +134,34 @@ class SparseLoader {
     if (!kValues && threadIdx.x % 32 == 0) barrier_arrive(full());
   }
 
-  /// The other rows of the chosen clusters, and centroids.
+  /// Rows by themselves, with the bias of each.
   __device__ void load_rows(const SparseWork& work, const SparseTiles<Tile>& tiles) {
-    int* const list = shared_.rows[kValues];
+    const int* const rows = a_.plan.rows + static_cast<std::int64_t>(work.pair) * a_.plan.pair_rows;
     const float* const centroid_bias =
         a_.plan.centroid_bias + static_cast<std::int64_t>(work.head) * a_.plan.k_clusters;
+    const int first_centroid = a_.plan.centroid_atom * kAtomRows;
+    const int zeros = (a_.plan.heads - work.head) * a_.plan.head_atoms * kAtomRows;
     const int lane = threadIdx.x % 32;
-    ClusterWalk walk(a_, work);
-    int begin = 0;
-    int rows = 0;
-    int first_row = 0;
-    int listed = 0;
-    float bias = 0;
+    std::uint32_t* const list = shared_.rows[kValues];
+    constexpr int kLists = Tile::kKeys / 32;
+    static_assert(Tile::kKeys % 32 == 0);
     for (int i = 0; i < tiles.of_rows; ++i) {
-      const int tile_begin = i * Tile::kKeys;
-      const int tile_end = min(tile_begin + Tile::kKeys, work.rows);
-      wait_empty();
-      while (true) {
-        const int from = max(begin, tile_begin);
-        const int end = min(begin + rows, tile_end);
-        for (int at = from; at < end; ++at) {
-          list[at - tile_begin] = first_row + (at - begin);
-          if constexpr (!kValues) shared_.bias[turn_.stage][at - tile_begin] = bias;
-        }
-        if (listed >= tile_end) break;
-        walk.advance();
-        const int size = walk.place().rows;
-        if (walk.chosen()) {
-          rows = size % kAtomRows;
-          first_row = walk.place().atom * kAtomRows + size - rows;
-          bias = 0;
-        } else {
-          rows = a_.tail && size > 0 ? 1 : 0;
-          first_row = a_.plan.centroid_atom * kAtomRows + walk.cluster();
-          bias = rows != 0 ? centroid_bias[walk.cluster()] : 0;
-        }
-        int total;
-        begin = listed + sum_of_lanes_before(rows, total);
-        listed += total;
+      float bias[kLists];
+#pragma unroll
+      for (int j = 0; j < kLists; ++j) {
+        const int at = i * Tile::kKeys + 32 * j + lane;
+        const int row = at < work.keys.rows ? rows[at] : zeros;
+        // Where the row begins among the atoms, less the swizzle.
+        list[32 * j + lane] = row / kAtomRows * kAtomBytes + row % kAtomRows * 128;
+        if (at >= work.keys.rows)
+          bias[j] = -INFINITY;
+        else
+          bias[j] = !kValues && row >= first_centroid ? centroid_bias[row - first_centroid] : 0;
       }
-      for (int at = tile_end - tile_begin + lane; at < Tile::kKeys; at += 32) {
-        list[at] = -1;
-        if constexpr (!kValues) shared_.bias[turn_.stage][at] = -INFINITY;
+      wait_empty();
+      if constexpr (!kValues) {
+#pragma unroll
+        for (int j = 0; j < kLists; ++j) shared_.bias[turn_.stage][32 * j + lane] = bias[j];
       }
       __syncwarp();
       if (!kValues && lane == 0) barrier_arrive(full());
@@ -229,60 +172,43 @@ class SparseLoader {
     }
   }
 
-  /// The listed rows, from atoms to atoms; a row of -1 becomes zeros.
-  __device__ void gather(const int* list) const {
+  /// The listed rows, from atoms to atoms: 16 bytes a lane, some rows at a time.
+  __device__ void gather(const std::uint32_t* list) const {
     constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
     constexpr int kStep = 32 / kChunks;          // rows at a time
-    const int lane = threadIdx.x % 32;
-    const int chunk = lane % kChunks;
-    const std::uint32_t to = shared_address(tile());
+    const std::uint32_t lane = threadIdx.x % 32;
+    const std::uint32_t chunk = lane % kChunks;
+    const unsigned char* const from = source_ + chunk / 8 * 1024;
+    const std::uint32_t to = shared_address(tile()) + chunk / 8 * 1024;
 #pragma unroll 4
-    for (int at = lane / kChunks; at < Tile::kKeys; at += kStep) {
-      const int row = list[at];
-      copy_16_bytes(to + chunk_place(at, chunk), source_ + chunk_place(max(row, 0), chunk),
-                    row >= 0);
+    for (int atom = 0; atom < Tile::kKeys / kAtomRows; ++atom) {
+#pragma unroll
+      for (int i = 0; i < kAtomRows / kStep; ++i) {
+        const std::uint32_t row = lane / kChunks + i * kStep;
+        const std::uint32_t place = list[atom * kAtomRows + row];
+        copy_16_bytes(to + atom * kAtomBytes + row * 128 + ((chunk % 8) ^ row) * 16,
+                      from + place + ((chunk % 8) ^ (place / 128 % 8)) * 16, true, keep_);
+      }
     }
-  }
-  /// Of 16 bytes of a row; a head has less than 4 GiB of keys.
-  __device__ static std::uint32_t chunk_place(std::uint32_t row, std::uint32_t chunk) {
-    const std::uint32_t in_atom = row % kAtomRows;
-    return row / kAtomRows * kAtomBytes + chunk / 8 * 1024 + in_atom * 128 +
-           ((chunk % 8) ^ in_atom) * 16;
   }
 
   const SparseArguments& a_;
   SparseShared<Tile>& shared_;
   const unsigned char* source_ = nullptr;
+  std::uint64_t keep_ = a_.hints ? l2_keep() : 0x1000000000000000ull;
   PipelineTurn<Tile::kStages> turn_;
 };
 
-/// One warp: the queries of a piece of work, rows beyond its own as zeros.
-template <class Tile>
-__device__ void load_queries(const SparseArguments& a, SparseShared<Tile>& shared,
-                             const SparseWork& work) {
-  constexpr int kChunks = Tile::kHeadDim / 8;
-  constexpr int kStep = 32 / kChunks;
-  const int lane = threadIdx.x % 32;
-  const int chunk = lane % kChunks;
-  const int* const tokens = a.q_order + work.head * a.q_order_stride + work.q_begin;
-  const __nv_bfloat16* const q = a.q + work.head * a.q_head_stride + 8 * chunk;
-  const std::uint32_t to = shared_address(shared.q) + chunk / 8 * 64 * 128;
-#pragma unroll 4
-  for (int row = lane / kChunks; row < Tile::kRows; row += kStep) {
-    const bool inside = row < work.q_rows;
-    const std::int64_t token = inside ? tokens[row] : 0;
-    copy_16_bytes(to + row / 64 * Tile::kWarpgroupQueryBytes + row % 64 * 128 +
-                      ((chunk % 8) ^ (row % 8)) * 16,
-                  q + token * a.q_row_stride, inside);
-  }
-  barrier_arrive_after_copies(&shared.q_full);
-}
-
-/// The warp that hands out work and loads the queries.
+/// The warp that hands out work and loads the queries; rows beyond those of the work as zeros.
 template <class Tile>
 __device__ void hand_out_work(const SparseArguments& a, SparseShared<Tile>& shared) {
+  constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
+  constexpr int kStep = 32 / kChunks;          // rows at a time
+  constexpr int kLists = Tile::kRows / 32;
   const int lane = threadIdx.x % 32;
+  const int chunk = lane % kChunks;
   const int count = *a.plan.work_count;
+  const std::uint64_t give_up = a.hints ? l2_give_up() : 0x1000000000000000ull;
   PipelineTurn<kWorkSlots> turn;
   PipelineTurn<1> queries;
   while (true) {
@@ -298,8 +224,29 @@ __device__ void hand_out_work(const SparseArguments& a, SparseShared<Tile>& shar
     }
     __syncwarp();
     if (work.head < 0) break;
+    // Read while the queries before are still in use.
+    const int q_rows = work.q_rows;
+    int tokens[kLists];
+#pragma unroll
+    for (int i = 0; i < kLists; ++i)
+      tokens[i] = 32 * i + lane < q_rows
+                      ? a.q_order[work.head * a.q_order_stride + work.q_begin + 32 * i + lane]
+                      : -1;
+    const __nv_bfloat16* const q = a.q + work.head * a.q_head_stride + 8 * chunk;
     barrier_wait(&shared.q_empty, queries.parity ^ 1);
-    load_queries(a, shared, work);
+#pragma unroll
+    for (int i = 0; i < kLists; ++i) {
+      const std::uint32_t to = shared_address(shared.q[i / 2]) + chunk / 8 * 64 * 128;
+#pragma unroll 8
+      for (int step = 0; step < kChunks; ++step) {
+        const int from = step * kStep + lane / kChunks;
+        const int token = __shfl_sync(~0u, tokens[i], from);
+        const int row = i % 2 * 32 + from;
+        copy_16_bytes(to + row * 128 + ((chunk % 8) ^ (row % 8)) * 16,
+                      q + max(token, 0) * a.q_row_stride, token >= 0, give_up);
+      }
+    }
+    barrier_arrive_after_copies(&shared.q_full);
     queries.advance();
     turn.advance();
   }

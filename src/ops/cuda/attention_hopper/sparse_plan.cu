@@ -1,10 +1,12 @@
 // The problem: 1.5 GB of keys and values move once (Wan 14B: 40 heads x 75,600 x 128), in and out,
-//   0.75 ms of memory time; everything else here is tables of a few megabytes.
+//   0.75 ms of memory time; everything else here is tables and lists.
 // Plan: place_clusters, a block for a head: atoms of the clusters by a scan. gather_atoms, a warp
-//   for an atom, which finds its cluster by bisection; 16 bytes a lane. size_work, a warp for a
-//   pair of head and query cluster. list_work, one block: a scan over the pairs, in order of the
-//   heads, so that what runs at one time reads the keys of one head, which the L2 cache holds.
-// Bound: memory.
+//   for an atom, which finds its cluster by bisection; 16 bytes a lane. list_keys, a warp for a
+//   pair of head and query cluster. list_work, a block for a head: a scan over its pairs, so that
+//   what runs at one time reads the keys of one head, which the L2 cache holds.
+// Bound: memory; gather_atoms moves 3.4 TB/s, 81 % of a copy.
+// Tried: lists made by the loading warps while the attention runs, which one warp is too slow for;
+//   work listed by a single block: 90 us.
 #include <algorithm>
 
 #include "ops/cuda/attention_hopper/sparse_plan.h"
@@ -139,53 +141,84 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// Pairs of head and query cluster as one index.
-__global__ void __launch_bounds__(256)
-    size_work(const std::uint8_t* chosen, std::int64_t head_stride, std::int64_t row_stride,
-              int q_clusters, bool tail, SparsePlan plan) {
-  const int pair = static_cast<int>(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32);
-  if (pair >= plan.heads * q_clusters) return;
-  const int head = pair / q_clusters;
-  const std::uint8_t* flags = chosen + head * head_stride + pair % q_clusters * row_stride;
-  const ClusterPlace* places = plan.places + static_cast<std::int64_t>(head) * plan.k_clusters;
-  int atoms = 0;
-  int rows = 0;
-  for (int cluster = threadIdx.x % 32; cluster < plan.k_clusters; cluster += 32) {
-    const int size = places[cluster].rows;
-    if (flags[cluster] != 0) {
-      atoms += size / kAtomRows;
-      rows += size % kAtomRows;
-    } else if (tail && size > 0) {
-      ++rows;
-    }
+/// The sum of `value` over the lanes before this one, and over all in `total`.
+__device__ int sum_of_lanes_before(int value, int& total) {
+  const int lane = threadIdx.x % 32;
+  int sum = value;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    const int before = __shfl_up_sync(~0u, sum, distance);
+    if (lane >= distance) sum += before;
   }
-  atoms = __reduce_add_sync(~0u, atoms);
-  rows = __reduce_add_sync(~0u, rows);
-  if (threadIdx.x % 32 == 0) plan.sizes[pair] = {atoms, rows};
+  total = __shfl_sync(~0u, sum, 31);
+  return sum - value;
 }
 
-__global__ void __launch_bounds__(kScanThreads)
-    list_work(const int* q_offsets, std::int64_t head_stride, int q_clusters, int tile_rows,
-              SparsePlan plan) {
-  int begin = 0;
-  for (int first = 0; first < plan.heads * q_clusters; first += kScanThreads) {
-    const int pair = first + static_cast<int>(threadIdx.x);
-    const bool inside = pair < plan.heads * q_clusters;
-    const int head = inside ? pair / q_clusters : 0;
-    const int cluster = inside ? pair % q_clusters : 0;
-    const int* offset = q_offsets + head * head_stride + cluster;
-    const int place = offset[0];
-    const int rows = inside ? offset[1] - place : 0;
-    int total;
-    int at = begin + exclusive_sum((rows + tile_rows - 1) / tile_rows, total);
-    for (int row = 0; row < rows; row += tile_rows) {
-      const int2 size = plan.sizes[pair];
-      plan.work[at++] = {head,   cluster, place + row, min(tile_rows, rows - row),
-                         size.x, size.y,  {}};
+__global__ void __launch_bounds__(256)
+    list_keys(const std::uint8_t* chosen, std::int64_t head_stride, std::int64_t row_stride,
+              bool tail, SparsePlan plan) {
+  const int pair = static_cast<int>(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32);
+  if (pair >= plan.heads * plan.q_clusters) return;
+  const int lane = threadIdx.x % 32;
+  const int head = pair / plan.q_clusters;
+  const std::uint8_t* flags = chosen + head * head_stride + pair % plan.q_clusters * row_stride;
+  const ClusterPlace* places = plan.places + static_cast<std::int64_t>(head) * plan.k_clusters;
+  AtomRun* const runs = plan.runs + static_cast<std::int64_t>(pair) * plan.k_clusters;
+  int* const rows = plan.rows + static_cast<std::int64_t>(pair) * plan.pair_rows;
+  KeyLists sizes{};
+  for (int first = 0; first < plan.k_clusters; first += 32) {
+    const int cluster = first + lane;
+    const bool inside = cluster < plan.k_clusters;
+    const ClusterPlace place = inside ? places[cluster] : ClusterPlace{0, 0};
+    const bool is_chosen = inside && flags[cluster] != 0;
+    const AtomRun run = {place.atom, is_chosen ? place.rows / kAtomRows : 0};
+    int row = place.atom * kAtomRows + place.rows / kAtomRows * kAtomRows;
+    int count = place.rows % kAtomRows;
+    if (!is_chosen) {
+      row = plan.centroid_atom * kAtomRows + cluster;
+      count = tail && place.rows > 0 ? 1 : 0;
     }
-    begin += total;
+    const unsigned with_runs = __ballot_sync(~0u, run.atoms > 0);
+    if (run.atoms > 0) runs[sizes.runs + __popc(with_runs & ((1u << lane) - 1))] = run;
+    int total;
+    int at = sizes.rows + sum_of_lanes_before(count, total);
+    for (; count > 0; --count) rows[at++] = row++;
+    sizes.runs += __popc(with_runs);
+    sizes.atoms += __reduce_add_sync(~0u, run.atoms);
+    sizes.rows += total;
   }
-  if (threadIdx.x == 0) {
+  if (lane == 0) plan.lists[pair] = sizes;
+}
+
+/// A block for a head; it counts the work of the heads before its own for itself.
+__global__ void __launch_bounds__(kScanThreads)
+    list_work(const int* q_offsets, std::int64_t head_stride, int tile_rows, SparsePlan plan) {
+  const auto tiles_of = [&](int head, int cluster) {
+    const int* offset = q_offsets + head * head_stride + cluster;
+    return (offset[1] - offset[0] + tile_rows - 1) / tile_rows;
+  };
+  const int head = blockIdx.x;
+  int before = 0;
+  for (int pair = threadIdx.x; pair < head * plan.q_clusters; pair += kScanThreads)
+    before += tiles_of(pair / plan.q_clusters, pair % plan.q_clusters);
+  int begin;
+  exclusive_sum(before, begin);
+  for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
+    const int cluster = first + static_cast<int>(threadIdx.x);
+    const int tiles = cluster < plan.q_clusters ? tiles_of(head, cluster) : 0;
+    int total;
+    const int at = begin + exclusive_sum(tiles, total);
+    begin += total;
+    if (tiles == 0) continue;
+    const int* offset = q_offsets + head * head_stride + cluster;
+    const int pair = head * plan.q_clusters + cluster;
+    const KeyLists keys = plan.lists[pair];
+    for (int tile = 0; tile < tiles; ++tile) {
+      const int place = offset[0] + tile * tile_rows;
+      plan.work[at + tile] = {head, pair, place, min(tile_rows, offset[1] - place), keys, 0};
+    }
+  }
+  if (head == plan.heads - 1 && threadIdx.x == 0) {
     *plan.work_count = begin;
     *plan.next_work = 0;
   }
@@ -198,6 +231,10 @@ int head_atoms(const BlockSparseAttentionParams& params) {
   return head_token_atoms(params) +
          static_cast<int>(ceil_div<std::int64_t>(params.chosen.size(2), kAtomRows));
 }
+/// A chosen cluster has up to 7 rows besides its atoms, another at most its centroid.
+int pair_rows(const BlockSparseAttentionParams& params) {
+  return static_cast<int>(params.chosen.size(2) * (kAtomRows - 1));
+}
 std::int64_t atom_bytes(const BlockSparseAttentionParams& params) {
   return kAtomRows * params.q.size(2) * 2;
 }
@@ -205,7 +242,10 @@ std::int64_t atom_bytes(const BlockSparseAttentionParams& params) {
 }  // namespace
 
 std::size_t sparse_plan_bytes(const BlockSparseAttentionParams& params) {
-  return static_cast<std::size_t>(2 * head_atoms(params) * atom_bytes(params));
+  const std::int64_t lists = params.chosen.size(2) * std::int64_t{sizeof(AtomRun)} +
+                             pair_rows(params) * std::int64_t{sizeof(int)};
+  return static_cast<std::size_t>(2 * head_atoms(params) * atom_bytes(params) +
+                                  params.chosen.size(1) * lists);
 }
 
 SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int heads,
@@ -215,7 +255,9 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   const bool tail = params.k_mean.defined();
   SparsePlan plan{};
   plan.heads = heads;
+  plan.q_clusters = q_clusters;
   plan.k_clusters = k_clusters;
+  plan.pair_rows = pair_rows(params);
   plan.head_atoms = head_atoms(params);
   plan.centroid_atom = head_token_atoms(params);
   const std::int64_t atoms = static_cast<std::int64_t>(heads) * plan.head_atoms + kZeroAtoms;
@@ -223,7 +265,10 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   plan.v = arena.array<unsigned char>(atoms * atom_bytes(params));
   plan.places = arena.array<ClusterPlace>(std::int64_t{heads} * k_clusters);
   plan.centroid_bias = arena.array<float>(std::int64_t{heads} * k_clusters);
-  plan.sizes = arena.array<int2>(std::int64_t{heads} * q_clusters);
+  const std::int64_t pairs = std::int64_t{heads} * q_clusters;
+  plan.lists = arena.array<KeyLists>(pairs);
+  plan.runs = arena.array<AtomRun>(pairs * k_clusters);
+  plan.rows = arena.array<int>(pairs * plan.pair_rows);
   plan.work =
       arena.array<SparseWork>(heads * (params.q.size(1) / tile_rows + std::int64_t{q_clusters}));
   plan.work_count = arena.array<int>(2);
@@ -263,12 +308,12 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
                                            plan);
   check_launch("block_sparse_attention");
 
-  size_work<<<ceil_div(heads * q_clusters, kWarps), 32 * kWarps, 0, stream>>>(
+  list_keys<<<ceil_div(heads * q_clusters, kWarps), 32 * kWarps, 0, stream>>>(
       params.chosen.as<std::uint8_t>() + first * params.chosen.stride(0), params.chosen.stride(0),
-      params.chosen.stride(1), q_clusters, tail, plan);
+      params.chosen.stride(1), tail, plan);
   check_launch("block_sparse_attention");
-  list_work<<<1, kScanThreads, 0, stream>>>(ints(params.q_offsets), params.q_offsets.stride(0),
-                                            q_clusters, tile_rows, plan);
+  list_work<<<heads, kScanThreads, 0, stream>>>(ints(params.q_offsets), params.q_offsets.stride(0),
+                                                tile_rows, plan);
   check_launch("block_sparse_attention");
   return plan;
 }

@@ -18,7 +18,7 @@ namespace sparsevid::ops::cuda {
 
 inline constexpr int kAtomRows = 8;
 /// Atoms of zeros that fill an incomplete tile; no tile has more.
-inline constexpr int kZeroAtoms = 22;
+inline constexpr int kZeroAtoms = 16;
 
 /// Where a key cluster lies: its first atom, and its rows.
 struct ClusterPlace {
@@ -26,28 +26,44 @@ struct ClusterPlace {
   int rows;
 };
 
-/// Up to `tile_rows` queries of one cluster against what is chosen for it.
+/// Whole atoms of a chosen cluster.
+struct AtomRun {
+  int atom;
+  int atoms;
+};
+
+/// What a query cluster attends to: lists of `runs` and of `rows`.
+struct KeyLists {
+  int runs;
+  int atoms;  // of all runs
+  int rows;   // the other rows of the chosen clusters, and the centroids of those not chosen
+};
+
+/// Up to `tile_rows` queries of one cluster against all that is listed for it.
 struct SparseWork {
-  int head;  // of the chunk
-  int q_cluster;
+  int head;     // of those planned together; < 0: no more work
+  int pair;     // of head and query cluster
   int q_begin;  // place in q_order
   int q_rows;
-  int atoms;  // whole atoms of the chosen clusters
-  int rows;   // their other rows, and the centroids of the clusters not chosen
-  int unused[2];
+  KeyLists keys;
+  int unused;
 };
 
 struct SparsePlan {
   int heads;
+  int q_clusters;
   int k_clusters;
   int head_atoms;     // of one head: tokens, then centroids
   int centroid_atom;  // the first of them
+  int pair_rows;      // room for the rows of a pair
   unsigned char* k;   // [heads * head_atoms + kZeroAtoms] atoms
   unsigned char* v;
   ClusterPlace* places;  // [heads, k_clusters]
   float* centroid_bias;  // [heads, k_clusters], to be added to logits before they are scaled
-  int2* sizes;           // [heads, q_clusters]: atoms and rows of SparseWork
-  SparseWork* work;      // [work_capacity]
+  KeyLists* lists;       // [heads * q_clusters]
+  AtomRun* runs;         // [heads * q_clusters, k_clusters]
+  int* rows;             // [heads * q_clusters, pair_rows], counted from the head's first atom
+  SparseWork* work;      // in order of the heads
   int* work_count;
   int* next_work;  // the first not handed out
 };

@@ -16,7 +16,7 @@ enum class AtomOrder {
 };
 
 template <int kHeadDim_, int kKeys_, int kWarpgroups_, AtomOrder kOrder_ = AtomOrder::rows_first,
-          int kLoadRegisters_ = kWarpgroups_ == 2 ? 24 : 32>
+          int kStages_ = 2, int kLoadRegisters_ = kWarpgroups_ == 2 ? 24 : 32>
 struct AttentionTile {
   static constexpr int kHeadDim = kHeadDim_;
   static constexpr int kKeys = kKeys_;              // of a tile
@@ -24,7 +24,7 @@ struct AttentionTile {
   static constexpr AtomOrder kOrder = kOrder_;
   static constexpr int kRows = 64 * kWarpgroups;
   static constexpr int kThreads = kWarpgroupThreads * (1 + kWarpgroups);
-  static constexpr int kStages = 2;
+  static constexpr int kStages = kStages_;       // tiles of keys, and of values, in flight
   static constexpr int kHalves = kHeadDim / 64;  // of 64 columns, 128 bytes, a swizzled row
   static constexpr int kTileBytes = kKeys * kHeadDim * 2;
   static constexpr int kWarpgroupQueryBytes = 64 * kHeadDim * 2;

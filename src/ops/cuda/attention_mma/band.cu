@@ -89,8 +89,8 @@ class BandSource {
 #pragma unroll
       for (int c = 0; c < 2; ++c) {
         const int key = tile * Tiles::kKeys + column + c;
-        const bool sees =
-            key < shared_.always || static_cast<unsigned>(key - seen.x) < static_cast<unsigned>(seen.y);
+        const bool sees = key < shared_.always ||
+                          static_cast<unsigned>(key - seen.x) < static_cast<unsigned>(seen.y);
         float& logit = logits[2 * h + c];
         logit = sees ? logit * factor : kMasked;
       }
@@ -100,8 +100,7 @@ class BandSource {
   __device__ void finish(const Softmax& softmax, const Output& output, unsigned char* ring,
                          const int* query_tokens) const {
     store_outputs<Tiles>(softmax, output, ring, query_tokens,
-                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride,
-                         p_.head_dim);
+                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
   }
 
  private:
@@ -195,8 +194,7 @@ void band_attention_mma(const BandAttentionParams& params, Context& context) {
                               outside_tiles};
     const dim3 grid(static_cast<unsigned>(outside_tiles + ceil_div(video, Tiles::kRows)),
                     static_cast<unsigned>(params.q.size(0)));
-    launch_tiles<Tiles, BandSource<Tiles>>("band_attention", problem, grid, 0,
-                                           stream_of(context));
+    launch_tiles<Tiles, BandSource<Tiles>>("band_attention", problem, grid, 0, stream_of(context));
   });
 }
 

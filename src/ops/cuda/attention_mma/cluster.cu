@@ -1,6 +1,6 @@
 // Block-sparse attention: a tile of queries of one cluster, and the keys of the clusters chosen for
-// it, gathered by k_order as they come, 64 at a time whatever the clusters' sizes; then the means of
-// the others.
+// it, gathered by k_order as they come, 64 at a time whatever the clusters' sizes; then the means
+// of the others.
 //
 // A block lists its chosen clusters in shared memory once. The g-th key it sees lies in the entry
 // that contains g: each of 64 threads walks along the list as g grows by 64, and fetches the token
@@ -75,8 +75,9 @@ class ClusterSource {
   __device__ void prepare(int tile) {
     if (threadIdx.x >= Tiles::kKeys) return;
     const int slot = threadIdx.x;
-    int* token = &shared_.tokens[tile % Tiles::kSlots]
-                                [RowLoader<Tiles::kHeadDim>::template list_place<Tiles::kKeys>(slot)];
+    int* token =
+        &shared_.tokens[tile % Tiles::kSlots]
+                       [RowLoader<Tiles::kHeadDim>::template list_place<Tiles::kKeys>(slot)];
     const int key = tile * Tiles::kKeys + slot;
     if (key < shared_.keys) {
       while (key >= list_[entry_].end) ++entry_;
@@ -90,10 +91,11 @@ class ClusterSource {
   template <class Loader>
   __device__ void load(const Loader& loader, unsigned to, int tile, bool values) const {
     const bool is_mean = tile >= key_tiles();
-    loader.template load_list<Tiles::kKeys>(
-        to,
-        is_mean ? means(values ? p_.plan.v_mean : p_.plan.k_mean) : (values ? p_.v : p_.k).head(head()),
-        shared_.tokens[tile % Tiles::kSlots]);
+    loader.template load_list<Tiles::kKeys>(to,
+                                            is_mean
+                                                ? means(values ? p_.plan.v_mean : p_.plan.k_mean)
+                                                : (values ? p_.v : p_.k).head(head()),
+                                            shared_.tokens[tile % Tiles::kSlots]);
   }
   __device__ bool adjusts(int tile) const { return (tile + 1) * Tiles::kKeys > shared_.keys; }
   __device__ void adjust(int tile, int, int column, float factor, float (&logits)[4]) const {
@@ -205,7 +207,8 @@ void attend_clusters(const BlockSparseAttentionParams& params, Context& context)
 
 std::string block_sparse_attention_mma_refusal(const BlockSparseAttentionParams& params,
                                                const Context&) {
-  std::string refusal = mma_refusal(params.q, params.k, params.v, params.out, params.scale, kWidestMmaHead);
+  std::string refusal =
+      mma_refusal(params.q, params.k, params.v, params.out, params.scale, kWidestMmaHead);
   if (!refusal.empty()) return refusal;
   with_tiles(params.q.size(2), [&]<class Tiles>(Tiles) {
     // The static part is small; 2 KB are more than it takes.

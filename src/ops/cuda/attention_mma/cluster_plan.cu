@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(kThreads) plan_tiles(const __grid_constant__ P
   __syncthreads();
 
   const auto bucket = [&](int c) {
-    return static_cast<int>(kBuckets - 1 - static_cast<std::int64_t>(costs[c]) * (kBuckets - 1) / most);
+    return static_cast<int>(kBuckets - 1 -
+                            static_cast<std::int64_t>(costs[c]) * (kBuckets - 1) / most);
   };
   const auto pieces = [&](int c) {
     return (rows_of(p, q_offsets, c) + p.query_tile - 1) / p.query_tile;
@@ -122,8 +123,8 @@ ClusterPlan plan_clusters(const BlockSparseAttentionParams& params, int query_ti
   const cudaStream_t stream = stream_of(context);
 
   ClusterPlan plan{};
-  plan.tiles_per_head = static_cast<int>(
-      q_clusters + ceil_div<std::int64_t>(params.q.size(1), query_tile));
+  plan.tiles_per_head =
+      static_cast<int>(q_clusters + ceil_div<std::int64_t>(params.q.size(1), query_tile));
   plan.tiles = context.arena.array<ClusterTile>(heads * plan.tiles_per_head);
   PlanProblem problem{device_pointer<const std::int32_t>(params.q_offsets),
                       device_pointer<const std::int32_t>(params.k_offsets),

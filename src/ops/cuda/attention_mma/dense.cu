@@ -84,8 +84,7 @@ class DenseSource {
   __device__ void finish(const Softmax& softmax, const Output& output, unsigned char* ring,
                          const int* query_tokens) const {
     store_outputs<Tiles>(softmax, output, ring, query_tokens,
-                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride,
-                         p_.head_dim);
+                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
   }
 
  private:
@@ -108,6 +107,17 @@ void launch(const DenseProblem& problem, std::int64_t heads, cudaStream_t stream
   const dim3 grid(static_cast<unsigned>(ceil_div(problem.q_len, Tiles::kRows)),
                   static_cast<unsigned>(heads));
   launch_tiles<Tiles, DenseSource<Tiles, kBiases>>("attention", problem, grid, 0, stream);
+}
+
+template <Biases kBiases>
+void launch_fitting(const DenseProblem& problem, std::int64_t heads, cudaStream_t stream) {
+  if (problem.head_dim <= 64) {
+    launch<NarrowTiles, kBiases>(problem, heads, stream);
+  } else if (fit_twice(WideTiles::kBytes)) {
+    launch<WideTiles, kBiases>(problem, heads, stream);
+  } else {
+    launch<CompactWideTiles, kBiases>(problem, heads, stream);
+  }
 }
 
 }  // namespace
@@ -140,17 +150,14 @@ void attention_mma(const AttentionParams& params, Context& context) {
     problem.key_bias = device_pointer<const float>(key_bias);
     problem.key_bias_stride = key_bias.stride(0);
   }
-  const bool narrow = q.size(2) <= 64;
   const cudaStream_t stream = stream_of(context);
   if (bias.defined()) {
-    narrow ? launch<BiasedNarrowTiles, Biases::any>(problem, heads, stream)
-           : launch<BiasedWideTiles, Biases::any>(problem, heads, stream);
+    q.size(2) <= 64 ? launch<BiasedNarrowTiles, Biases::any>(problem, heads, stream)
+                    : launch<BiasedWideTiles, Biases::any>(problem, heads, stream);
   } else if (key_bias.defined()) {
-    narrow ? launch<LeanNarrowTiles, Biases::of_keys>(problem, heads, stream)
-           : launch<WideTiles, Biases::of_keys>(problem, heads, stream);
+    launch_fitting<Biases::of_keys>(problem, heads, stream);
   } else {
-    narrow ? launch<LeanNarrowTiles, Biases::none>(problem, heads, stream)
-           : launch<WideTiles, Biases::none>(problem, heads, stream);
+    launch_fitting<Biases::none>(problem, heads, stream);
   }
 }
 

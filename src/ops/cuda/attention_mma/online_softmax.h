@@ -26,7 +26,7 @@ __device__ inline float quad_sum(float value) {
 
 /// Row 2 i + h of a lane is row 16 i + 8 h + lane / 4 of its warp.
 template <int kRowTiles>
-struct OnlineSoftmax {
+struct FragmentSoftmax {
   /// Weights are 2^(logit - top), where `top` follows the largest logit of its row only when it is
   /// passed by this much: the sums hold 2^8 more without harm, and most tiles need no rescaling.
   static constexpr float kSlack = 8;
@@ -34,7 +34,7 @@ struct OnlineSoftmax {
   float top[2 * kRowTiles];
   float total[2 * kRowTiles];  ///< of this lane's columns alone
 
-  __device__ OnlineSoftmax() {
+  __device__ FragmentSoftmax() {
 #pragma unroll
     for (int i = 0; i < 2 * kRowTiles; ++i) {
       top[i] = kMasked;

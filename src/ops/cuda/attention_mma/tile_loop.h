@@ -2,15 +2,18 @@
 // of this folder.
 //
 // The problem: softmax(scale Q K^T + bias) V for bf16 rows, f32 sums, on any GPU from sm_80 on.
-// Plan: a block of 4 warps owns 64 kRowTiles queries, a warp 16 kRowTiles of them. Tiles of keys and
-//   of their values pass in turn through a ring of `kSlots` slots in shared memory, filled by
+// Plan: a block of 4 warps owns 64 kRowTiles queries, a warp 16 kRowTiles of them. Tiles of keys,
+//   and tiles of their values, take turns in a ring of kSlots slots of shared memory, filled by
 //   cp.async; one barrier for each says that a tile is there and that the slot of the one before is
 //   free. Logits, weights and sums stay in registers: the sums of Q K^T have the layout that the
 //   left operand of the product with V needs.
-// Shared memory: kSlots kKeys kHeadDim 2 bytes, the queries if they do not stay in registers, and
-//   what the source keeps.
-// Bound: mma.sync. A fragment of K or V from shared memory serves 2 row tiles; with one, ldmatrix
+// Shared memory: (kSlots kKeys + queries, unless they stay in registers) kHeadDim 2 bytes, and what
+//   the source keeps.
+// Bound: mma.sync. A fragment of K or V from shared memory serves two row tiles; with one, ldmatrix
 //   would be the bound.
+// Tried: launch_tiles.h has the sizes. What a gather costs is instructions, not bandwidth (95 % of
+//   it hits the L2 cache): while each token was read between two copies that it may not overtake,
+//   the sparse kernel ran at 76 % of the dense one's rate; with four at a time it is 95 %.
 //
 // A source says which queries and which keys. What it must have:
 //   bool begin();                                          false: nothing to do; may synchronise
@@ -50,7 +53,7 @@ struct AttentionTiles {
   /// The ring also holds the outputs at the end, and at the beginning queries on their way into
   /// registers.
   static constexpr int kRingBytes =
-      kSlots * kSlotBytes > kQueryBytes ? kSlots * kSlotBytes : kQueryBytes;
+      kSlots * kSlotBytes > kQueryBytes ? kSlots* kSlotBytes : kQueryBytes;
   static constexpr int kBytes = kRingBytes + (kKeepQueries ? 0 : kQueryBytes);
   static_assert(kSlots >= 2 && kKeys % 16 == 0);
 };
@@ -101,7 +104,7 @@ class TileLoop {
     __syncthreads();  // the ring is free for the outputs
   }
 
-  OnlineSoftmax<Tiles::kRowTiles> softmax;
+  FragmentSoftmax<Tiles::kRowTiles> softmax;
   float output[Tiles::kRowTiles][Tiles::kHeadDim / 8][4] = {};
 
  private:
@@ -205,8 +208,8 @@ class TileLoop {
 #pragma unroll
       for (int n = 0; n < kSteps; ++n) {
         unsigned value[4];
-        ldmatrix_x4_transposed(
-            value, ((values + value_offset_) ^ (n * 32)) + k * 16 * Tile::kRowBytes);
+        ldmatrix_x4_transposed(value,
+                               ((values + value_offset_) ^ (n * 32)) + k * 16 * Tile::kRowBytes);
 #pragma unroll
         for (int i = 0; i < Tiles::kRowTiles; ++i) {
           mma_bf16(output[i][2 * n], weight[i], value[0], value[1]);
@@ -230,7 +233,7 @@ class TileLoop {
 
 /// Divides by the totals and stores a block's outputs, whole rows at a time. The ring is the way.
 template <class Tiles>
-__device__ void store_outputs(const OnlineSoftmax<Tiles::kRowTiles>& softmax,
+__device__ void store_outputs(const FragmentSoftmax<Tiles::kRowTiles>& softmax,
                               const float (&output)[Tiles::kRowTiles][Tiles::kHeadDim / 8][4],
                               unsigned char* ring, const int* query_tokens, device_bf16* out,
                               std::int64_t stride, int head_dim) {

@@ -20,7 +20,7 @@ struct MaskedByBand {
 }  // namespace
 
 std::string band_attention_products_refusal(const BandAttentionParams& params, const Context&) {
-  return product_refusal(params.q);
+  return unless_on_gpu(params.q);
 }
 
 void band_attention_products(const BandAttentionParams& params, Context& context) {

@@ -48,15 +48,16 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     if (step < steps) {
       const int k = step * kDepth;
       const unsigned stage = tiles + step % kStages * (2 * kTileBytes);
-      RowLoader<kDepth>(p.depth - k).template load_range<kSide>(stage, {a + k, a_stride}, first_row,
-                                                                 p.rows);
+      RowLoader<kDepth>(p.depth - k)
+          .template load_range<kSide>(stage, {a + k, a_stride}, first_row, p.rows);
       if constexpr (kDeep) {
         RowLoader<kSide>(p.columns - first_column)
             .template load_range<kDepth>(stage + kTileBytes, {b + first_column, b_stride}, k,
                                          p.depth);
       } else {
-        RowLoader<kDepth>(p.depth - k).template load_range<kSide>(
-            stage + kTileBytes, {b + k, b_stride}, first_column, p.columns);
+        RowLoader<kDepth>(p.depth - k)
+            .template load_range<kSide>(stage + kTileBytes, {b + k, b_stride}, first_column,
+                                        p.columns);
       }
     }
     cp_async_commit();
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
 
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
-  const int row = warp / 2 * 64;     // of the warp's part of the result
+  const int row = warp / 2 * 64;  // of the warp's part of the result
   const int column = warp % 2 * 64;
   // As in tile_loop.h: queries are a, keys b, values a deep b.
   const unsigned a_offset = ATile::offset(row + lane / 8 % 2 * 8 + lane % 8, lane % 8, lane / 16);
@@ -90,8 +91,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
       for (int n = 0; n < 4; ++n) {
         unsigned y[4];
         if constexpr (kDeep) {
-          ldmatrix_x4_transposed(y,
-                                 ((b_tile + b_offset) ^ (n * 32)) + k * 16 * BTile::kRowBytes);
+          ldmatrix_x4_transposed(y, ((b_tile + b_offset) ^ (n * 32)) + k * 16 * BTile::kRowBytes);
         } else {
           ldmatrix_x4(y, ((b_tile + b_offset) ^ (k * 32)) + n * 16 * BTile::kRowBytes);
         }

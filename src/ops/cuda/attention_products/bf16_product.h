@@ -10,10 +10,10 @@
 namespace sparsevid::ops::cuda {
 
 struct Bf16Product {
-  TensorView a;    ///< [batch, rows, depth] bf16, rows aligned to 16 bytes
-  TensorView b;    ///< [batch, columns, depth], or [batch, depth, columns], likewise
-  bool b_is_deep;  ///< the latter
-  TensorView out;  ///< [batch, rows, columns] f32 or bf16, contiguous last axis
+  TensorView a;              ///< [batch, rows, depth] bf16, rows aligned to 16 bytes
+  TensorView b;              ///< [batch, columns, depth], or [batch, depth, columns], likewise
+  bool b_is_deep;            ///< the latter
+  TensorView out;            ///< [batch, rows, columns] f32 or bf16, contiguous last axis
   const float* row_factors;  ///< [batch, rows], multiply the result; null: 1
 };
 /// The last axes of a and b are read in whole chunks of 8: where their sizes are no multiples, what

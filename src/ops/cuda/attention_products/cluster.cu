@@ -56,7 +56,7 @@ struct MaskedByClusters {
 
 std::string block_sparse_attention_products_refusal(const BlockSparseAttentionParams& params,
                                                     const Context&) {
-  return product_refusal(params.q);
+  return unless_on_gpu(params.q);
 }
 
 void block_sparse_attention_products(const BlockSparseAttentionParams& params, Context& context) {

@@ -11,8 +11,7 @@ struct DenseBiases {
   std::int64_t key_bias_stride;
 
   __device__ float operator()(int head, int query, int key, float logit) const {
-    if (bias != nullptr)
-      logit += bias[head * strides[0] + query * strides[1] + key * strides[2]];
+    if (bias != nullptr) logit += bias[head * strides[0] + query * strides[1] + key * strides[2]];
     return key_bias == nullptr ? logit : logit + key_bias[key * key_bias_stride];
   }
 };
@@ -20,7 +19,7 @@ struct DenseBiases {
 }  // namespace
 
 std::string attention_products_refusal(const AttentionParams& params, const Context&) {
-  return product_refusal(params.q);
+  return unless_on_gpu(params.q);
 }
 
 void attention_products(const AttentionParams& params, Context& context) {

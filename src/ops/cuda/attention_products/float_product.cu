@@ -1,8 +1,8 @@
 // The problem: attention of f32 tensors, e.g. one head of 384 over the pixels of a VAE's frame.
 // Plan: 128 x kColumns of the result to a block of 256 threads, 8 x (kColumns / 16) to a thread, in
-//   quarters that lie 64 apart so that a warp reads neighbouring float4s. 8 steps of depth at a time,
-//   the next ones on their way in registers while these are multiplied. Both factors lie in shared
-//   memory with depth as the slow axis.
+//   quarters that lie 64 apart so that a warp reads neighbouring float4s. 8 steps of depth at a
+//   time, the next ones on their way in registers while these are multiplied. Both factors lie in
+//   shared memory with depth as the slow axis.
 // Shared memory: 2 x 8 x (132 + kColumns + 4) floats.
 // Bound: FMA.
 #include "ops/cuda/attention_products/float_product.h"

@@ -17,11 +17,11 @@ struct FloatRows {
 };
 
 struct FloatProduct {
-  FloatRows a;       ///< [batch, rows, depth]
-  FloatRows b;       ///< [batch, columns, depth], or [batch, depth, columns]
-  bool b_is_deep;    ///< the latter
-  TensorView out;    ///< [batch, rows, columns] f32 or bf16, contiguous last axis
-  int depth;         ///< multiple of 4; what a and b hold up to it counts
+  FloatRows a;               ///< [batch, rows, depth]
+  FloatRows b;               ///< [batch, columns, depth], or [batch, depth, columns]
+  bool b_is_deep;            ///< the latter
+  TensorView out;            ///< [batch, rows, columns] f32 or bf16, contiguous last axis
+  int depth;                 ///< multiple of 4; what a and b hold up to it counts
   const float* row_factors;  ///< [batch, rows], multiply the result; null: 1
 };
 

@@ -12,9 +12,9 @@
 namespace sparsevid::ops::cuda {
 
 struct ProductAttention {
-  TensorView q, k, v;            ///< as in attention.h
-  TensorView k_tail, v_tail;     ///< [heads, tail, head_dim] f32: more keys behind k; or undefined
-  TensorView out;                ///< f32 or bf16
+  TensorView q, k, v;         ///< as in attention.h
+  TensorView k_tail, v_tail;  ///< [heads, tail, head_dim] f32: more keys behind k; or undefined
+  TensorView out;             ///< f32 or bf16
   double scale;
 };
 
@@ -119,9 +119,8 @@ class ProductAttentionRun {
       const Shape shape{heads, rows, columns_};
       const Shape strides{rows * stride_, stride_, 1};
       if (columns_ > 0)
-        bf16_product({p_.q.slice(0, head, heads).slice(1, row, rows),
-                      p_.k.slice(0, head, heads), false,
-                      TensorView(logits, DType::f32, shape, strides, Device::cuda), nullptr},
+        bf16_product({p_.q.slice(0, head, heads).slice(1, row, rows), p_.k.slice(0, head, heads),
+                      false, TensorView(logits, DType::f32, shape, strides, Device::cuda), nullptr},
                      stream_);
       softmax_rows(logit_rows(logits, factors, head, row, rows), weights, static_cast<int>(heads),
                    adjust_, stream_);
@@ -157,7 +156,7 @@ void product_attention(const ProductAttention& p, const Adjust& adjust, Context&
   ProductAttentionRun<Adjust>(p, adjust, context).run();
 }
 
-inline std::string product_refusal(const TensorView& q) {
+inline std::string unless_on_gpu(const TensorView& q) {
   return q.device() == Device::cuda ? "" : "not on a GPU";
 }
 

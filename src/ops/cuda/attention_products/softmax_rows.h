@@ -11,12 +11,12 @@ namespace sparsevid::ops::cuda {
 constexpr int kSoftmaxThreads = 256;
 
 struct LogitRows {
-  float* logits;             ///< [heads, rows, stride]
-  std::int64_t stride;       ///< what follows the columns is set to zero weights
+  float* logits;        ///< [heads, rows, stride]
+  std::int64_t stride;  ///< what follows the columns is set to zero weights
   int columns, rows;
-  int first_head, first_row; ///< what `Adjust` is told is counted from these
+  int first_head, first_row;  ///< what `Adjust` is told is counted from these
   float scale;
-  float* row_factors;        ///< [heads, rows], written: 1 / sum of the weights, 0 if all are masked
+  float* row_factors;  ///< [heads, rows], written: 1 / sum of the weights, 0 if all are masked
 };
 
 template <class Combine>

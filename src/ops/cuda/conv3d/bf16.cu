@@ -4,7 +4,8 @@
 //   deep at a time. cp.async gathers 16 bytes (8 channels of one tap of one pixel) straight into
 //   swizzled shared memory, four steps ahead, with zeros for what the padding covers: the
 //   origins and the inside-bits of the pixels are computed once, into shared memory, because the
-//   sums take 96 of the 128 registers. Blocks of the same pixels and other columns are neighbours, so x comes from L2.
+//   sums take 96 of the 128 registers. Blocks of the same pixels and other columns are neighbours,
+//   so x comes from L2.
 // Shared memory: 4 stages of (256 + 96) x 64 bytes and 2 KiB of windows = 90 KiB; two blocks fit.
 // Bound: mma.sync, about 600 TFLOP/s on an H200; 7 ldmatrix for 24 products leave shared memory at
 //   three quarters of its rate.
@@ -81,8 +82,8 @@ __global__ void __launch_bounds__(kThreads, 2) conv_bf16_kernel(const ConvProble
       for (int i = 0; i < kWindows; ++i) {
         const Window window = windows[load_row + i * kRowsPerPass];
         const bool inside = real && (window.inside >> tap & 1) != 0;
-        cp_async_16(stage + i * kRowsPerPass * kRowBytes,
-                    x + (inside ? window.origin + offset : 0), inside);
+        cp_async_16(stage + i * kRowsPerPass * kRowBytes, x + (inside ? window.origin + offset : 0),
+                    inside);
       }
 #pragma unroll
       for (int i = 0; i * kRowsPerPass < kColumns; ++i)
@@ -105,8 +106,8 @@ __global__ void __launch_bounds__(kThreads, 2) conv_bf16_kernel(const ConvProble
   const int warp_column = warp % kWarpsAcross * kWarpColumns;
   // Matrices of b: 8 columns and both halves of 16 products, then the next 8 columns.
   const unsigned a_place = swizzled(warp_row + lane % 16, lane / 16);
-  const unsigned b_place = kPixels * kRowBytes +
-                           swizzled(warp_column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  const unsigned b_place =
+      kPixels * kRowBytes + swizzled(warp_column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
   float sums[kRowBlocks][kColumnBlocks][4] = {};
 
 #pragma unroll

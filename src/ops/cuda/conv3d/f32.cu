@@ -73,8 +73,7 @@ __global__ void __launch_bounds__(kThreads) conv_f32_kernel(const ConvProblem p)
     for (int j = 0; j < kThreadColumns; ++j) {
       const int column = first_column + across * kThreadColumns + j;
       if (column >= p.columns) continue;
-      out[pixel * p.columns + column] =
-          sums[i][j] + (p.bias != nullptr ? p.bias[column] : 0.0F);
+      out[pixel * p.columns + column] = sums[i][j] + (p.bias != nullptr ? p.bias[column] : 0.0F);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "core/context.h"
 #include "core/tensor.h"
+#include "ops/conv_weight.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -69,6 +70,8 @@ constexpr int kConvColumnsF32 = 64;
 void conv3d_bf16(const ConvProblem& problem, Context& context);
 void conv3d_f32(const ConvProblem& problem, Context& context);
 
+/// The copy of the weight that the kernels read, made at its first use, for inputs of `channels`.
+TensorView packed_weight(const ConvWeight& weight, int channels, Context& context);
 /// packed [columns, taps * channels], zero where it is larger than weight [out, in, taps].
 void pack_conv_weight(const TensorView& weight, int channels, const TensorView& packed,
                       Context& context);

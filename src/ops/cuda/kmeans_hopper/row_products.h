@@ -2,16 +2,17 @@
 //
 // The problem: [rows, head_dim] x [head_dim, clusters] for each head, and no room for the product:
 //   75,600 x 1,000 a head. What follows (argmin, softmax) must happen where the sums are.
-// Plan: a persistent grid, one block of 3 warpgroups on each multiprocessor. One thread of the
-// first
-//   streams tiles of up to 128 centroids (centroid_tiles.h) through a ring; the two others hold
-//   twice 64 rows as left operands in registers and see every tile. The product of one half runs
-//   while the sums of the other are read, and the two warpgroups drift apart, so the tensor cores
-//   always find work. The next rows are loaded as soon as the last product with these is done.
+// Plan: a persistent grid, one block of 3 warpgroups on each multiprocessor. One thread streams
+// tiles
+//   of up to 128 centroids (centroid_tiles.h) through a ring; the two others hold twice 64 rows as
+//   left operands in registers and see every tile. The product of one half runs while the sums of
+//   the other are read, and the two warpgroups drift apart, so the tensor cores always find work.
+//   The next rows are loaded as soon as the last product with these is done.
 // Shared memory: a ring of 29 KiB stages at 112 x 128, as many as fit.
-// Registers: 240 a thread: 128 sums, 64 left operands. (Three warpgroups with 100 sums and 160
-//   registers do not compile: ptxas checks the product against the 128 that 512 threads start
-//   with.)
+// Registers: 232 a thread: 128 sums, 64 left operands.
+// Tried: three warpgroups with tiles of 200 centroids, 100 sums and 160 registers: ptxas checks a
+//   product against the 128 registers that 512 threads start with, and refuses. A product in flight
+//   across the end of the loop: ptxas serialises all of them.
 // Bound: the tensor cores; of the centroids 256 KB pass from L2 for 256 rows, 3 GB for a pass over
 //   40 x 75,600 rows and 1,000 centroids, which takes less than half the time of the products.
 #pragma once
@@ -32,6 +33,12 @@ namespace sparsevid::ops::cuda {
 constexpr int kRowGroups = 2;  // warpgroups with twice 64 rows each
 constexpr int kRowsOfBlock = 128 * kRowGroups;
 constexpr int kRowProductThreads = (kRowGroups + 1) * kWarpgroupThreads;
+constexpr int kProducerRegisters = 40;
+constexpr int kConsumerRegisters = 232;
+// Warpgroups exchange the registers that the block starts with; one that asks for more waits
+// forever.
+static_assert(kProducerRegisters + kRowGroups * kConsumerRegisters <=
+              65536 / kRowProductThreads / 8 * 8 * (kRowGroups + 1));
 
 template <int kDim, int kTile, int kExtraBytes>
 struct RowProductMemory {
@@ -86,7 +93,8 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
   const int steps = Job::kPasses * job.tile_count;
 
   if (threadIdx.x < kWarpgroupThreads) {
-    give_up_registers<32>();
+    give_up_registers<kProducerRegisters>();
+    const std::uint64_t keep = l2_keep();
     for (int item = static_cast<int>(blockIdx.x); item < job.items; item += gridDim.x) {
       if (threadIdx.x != 0 || job.skip(item)) continue;
       const auto* tiles = static_cast<const unsigned char*>(job.tiles(item));
@@ -95,12 +103,12 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
         barrier_arrive_expect(&filled[turn.stage], Tile::kBytes);
         copy_bytes(shared + turn.stage * Memory::kStageBytes,
                    tiles + static_cast<std::int64_t>(step % job.tile_count) * Tile::kBytes,
-                   Tile::kBytes, &filled[turn.stage]);
+                   Tile::kBytes, &filled[turn.stage], keep);
         turn.advance();
       }
     }
   } else {
-    take_registers<240>();
+    take_registers<kConsumerRegisters>();
     const int lane = static_cast<int>(threadIdx.x) % 32;
     RowHalf half;
     half.which = (static_cast<int>(threadIdx.x) / kWarpgroupThreads - 1) * 2;

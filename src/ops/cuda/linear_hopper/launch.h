@@ -24,8 +24,8 @@ void launch_product(const TensorView& x, const TensorView& weight, ProductProble
   const auto kernel = product_kernel<kFp8, Out, kActivation>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
         op);
-  const int clusters = std::min(p.row_pairs * p.column_tiles,
-                                device_facts().multiprocessors / kCluster);
+  const int clusters =
+      std::min(p.row_pairs * p.column_tiles, device_facts().multiprocessors / kCluster);
   kernel<<<static_cast<unsigned>(clusters * kCluster), kThreads, kSharedBytes,
            stream_of(context)>>>(x_map, weight_map, p);
   check_launch(op);
@@ -46,8 +46,7 @@ void launch_product(const TensorView& x, const TensorView& weight, const Product
 
 /// Why the kernel cannot take these; empty when it can.
 inline std::string product_refusal(const TensorView& x, const TensorView& weight,
-                                   const TensorView& bias, const TensorView& out,
-                                   Activation kind) {
+                                   const TensorView& bias, const TensorView& out, Activation kind) {
   if (device_facts().compute_capability != 90) return "compute capability 9.0 only";
   if (kind != Activation::none && kind != Activation::gelu_tanh)
     return "no activation but GELU (tanh)";

@@ -23,8 +23,8 @@ void linear_hopper(const LinearParams& params, Context& context) {
   p.out = params.out.data();
   p.bias = device_pointer<const float>(params.bias);
   p.out_stride = params.out.stride(0);
-  launch_product<false>(params.x, params.weight, p, params.out.dtype(), params.activation,
-                        "linear", context);
+  launch_product<false>(params.x, params.weight, p, params.out.dtype(), params.activation, "linear",
+                        context);
 }
 
 }  // namespace sparsevid::ops::cuda

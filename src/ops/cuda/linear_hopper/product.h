@@ -1,18 +1,19 @@
 // out = activation(row_scale column_scale (x weight^T) + bias) with x and weight in bf16 or fp8.
 //
-// The problem: [75600, 5120] x [5120, 5120]^T in bf16 is 4.0 TFLOP; weights and activations are read
+// The problem: [75600, 5120] x [5120, 5120]^T in bf16 is 4.0 TFLOP; weights and activations are
+// read
 //   from memory once, from L2 often.
 // Plan: tiles of 128 rows x 256 columns, 128 bytes of the sum (64 bf16, 128 fp8) at a time.
 //   Warpgroup 0 gives up its registers; one thread of it keeps the copy engine four steps ahead.
 //   Warpgroups 1 and 2 take 64 rows each: m64n256 products from shared memory into 128 registers,
 //   one step in flight while the one before it is handed back.
-//   Two blocks are a cluster: they work on neighbouring rows and the same columns, each fetches half
-//   of the weight's tile and the copy engine gives it to both. That cuts what each multiprocessor
-//   draws from L2 from 48 to 32 KiB a step, 10 to 7 TB/s at full rate.
-//   Persistent: a cluster walks over tiles, eight pairs of row tiles by all columns before the next
-//   eight, so that activations stay in L2 while weights stream through. The next tile's copies run
-//   while this one's results are scaled, rounded and stored.
-//   Four lanes exchange their columns through shuffles, so that each stores 16 bytes of bf16.
+//   Two blocks are a cluster: they work on neighbouring rows and the same columns, each fetches
+//   half of the weight's tile and the copy engine gives it to both. That cuts what each
+//   multiprocessor draws from L2 from 48 to 32 KiB a step, 10 to 7 TB/s at full rate. Persistent: a
+//   cluster walks over tiles, eight pairs of row tiles by all columns before the next eight, so
+//   that activations stay in L2 while weights stream through. The next tile's copies run while this
+//   one's results are scaled, rounded and stored. Four lanes exchange their columns through
+//   shuffles, so that each stores 16 bytes of bf16.
 // Shared memory: 4 stages of (128 + 256) x 128 bytes = 192 KiB.
 // Bound: the tensor cores at the clock the power limit leaves: 790 to 840 TFLOP/s in bf16.
 // The sums of fp8 products are kept as the tensor core keeps them, with fewer bits than f32: far
@@ -23,10 +24,11 @@
 
 #include "ops/cuda/common/activation.h"
 #include "ops/cuda/common/elements.h"
+#include "ops/cuda/common/exchange_columns.h"
 #include "ops/cuda/common/mbarrier.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
-#include "ops/cuda/linear_hopper/wide_wgmma.h"
+#include "ops/cuda/common/wide_wgmma.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -60,7 +62,7 @@ static_assert(kColumns == kConsumers * kWarpgroupThreads, "a consumer for each c
 
 struct Shared {
   unsigned char stage[kStages][kStageBytes];
-  float bias[kColumns];          // of the tile in work, and the scales of its columns
+  float bias[kColumns];  // of the tile in work, and the scales of its columns
   float column_scale[kColumns];
   Barrier full[kStages];
   Barrier empty[kStages];
@@ -97,38 +99,10 @@ __device__ inline Place place_of(const ProductProblem& p, int tile) {
   return {group * kPairsTogether + in_group % pairs, in_group / pairs};
 }
 
-/// Lane q of four neighbours holds values[j] of columns 8 j + 2 q; afterwards it holds columns 8 q to
-/// 8 q + 7 in order.
-__device__ inline void exchange_columns(std::uint32_t (&values)[4], int q) {
-  std::uint32_t a = (q & 1) != 0 ? values[0] : values[1];
-  std::uint32_t b = (q & 1) != 0 ? values[2] : values[3];
-  a = __shfl_xor_sync(0xffffffffU, a, 1);
-  b = __shfl_xor_sync(0xffffffffU, b, 1);
-  if ((q & 1) != 0) {
-    values[0] = a;
-    values[2] = b;
-  } else {
-    values[1] = a;
-    values[3] = b;
-  }
-  a = (q & 2) != 0 ? values[0] : values[2];
-  b = (q & 2) != 0 ? values[1] : values[3];
-  a = __shfl_xor_sync(0xffffffffU, a, 2);
-  b = __shfl_xor_sync(0xffffffffU, b, 2);
-  if ((q & 2) != 0) {
-    values[0] = a;
-    values[1] = b;
-  } else {
-    values[2] = a;
-    values[3] = b;
-  }
-}
-
 /// The 64 rows of a warpgroup.
 template <typename Out, Activation kActivation, bool kScaled>
 __device__ void store_tile(const ProductProblem& p, const Shared& shared,
-                           float (&sums)[kColumns / 2], std::int64_t first_row,
-                           int first_column) {
+                           float (&sums)[kColumns / 2], std::int64_t first_row, int first_column) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int q = lane % 4;
   const std::int64_t top = first_row + threadIdx.x % kWarpgroupThreads / 32 * 16 + lane / 4;
@@ -150,8 +124,7 @@ __device__ void store_tile(const ProductProblem& p, const Shared& shared,
           *reinterpret_cast<const float2*>(shared.bias + group * 32 + j * 8 + q * 2);
       float2 scale = {1, 1};
       if constexpr (kScaled)
-        scale =
-            *reinterpret_cast<const float2*>(shared.column_scale + group * 32 + j * 8 + q * 2);
+        scale = *reinterpret_cast<const float2*>(shared.column_scale + group * 32 + j * 8 + q * 2);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int index = (group * 4 + j) * 4 + half * 2;
@@ -181,8 +154,8 @@ __device__ void store_tile(const ProductProblem& p, const Shared& shared,
         exchange_columns(packed[half], q);
         const std::int64_t row = top + 8 * half;
         if (row < p.rows && column + q * 8 < p.columns)
-          *reinterpret_cast<uint4*>(static_cast<device_bf16*>(p.out) + row * p.out_stride +
-                                    column + q * 8) =
+          *reinterpret_cast<uint4*>(static_cast<device_bf16*>(p.out) + row * p.out_stride + column +
+                                    q * 8) =
               make_uint4(packed[half][0], packed[half][1], packed[half][2], packed[half][3]);
       }
     }
@@ -196,8 +169,8 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
                    const __grid_constant__ CUtensorMap weight_map, const ProductProblem p) {
   constexpr int kStepElements = kRowBytes / (kFp8 ? 1 : 2);
   extern __shared__ unsigned char unaligned[];
-  Shared& shared = *reinterpret_cast<Shared*>(
-      unaligned + (1024 - shared_address(unaligned) % 1024) % 1024);
+  Shared& shared =
+      *reinterpret_cast<Shared*>(unaligned + (1024 - shared_address(unaligned) % 1024) % 1024);
   const auto rank = static_cast<int>(cluster_rank());
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
@@ -247,8 +220,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
       // The other warpgroup may still read those of the tile before.
       named_barrier_wait(kConsumerBarrier, kColumns);
       const bool inside = first_column + thread < p.columns;
-      shared.bias[thread] =
-          inside && p.bias != nullptr ? p.bias[first_column + thread] : 0.0F;
+      shared.bias[thread] = inside && p.bias != nullptr ? p.bias[first_column + thread] : 0.0F;
       if constexpr (kFp8)
         shared.column_scale[thread] = inside ? p.column_scale[first_column + thread] : 0.0F;
 
