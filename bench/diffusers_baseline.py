@@ -5,8 +5,9 @@
     bench/diffusers_baseline.py --cases wan-t2v-1.3b --compile     # and with its blocks compiled
     bench/diffusers_baseline.py --cases vae-480p --vae-dtypes bf16 --seconds 60
 
-Models are built from the published configs, with random weights, on the GPU: no checkpoint is needed. Figures are medians
-over --runs calls after a warm-up, by CUDA events; `peak_gib` is what PyTorch had allocated at most, weights included.
+Models are built from the published configs, with random weights, on the GPU: no checkpoint is needed. Figures are
+medians over --runs calls after a warm-up, by CUDA events; `peak_gib` is what PyTorch had allocated at most, weights
+included.
 
 wan-t2v-1.3b  one forward (half a step, with guidance) of 81 frames of 480 x 832, batch 1, bf16 as the pipeline runs it
 wan-t2v-14b   the same of 81 frames of 720 x 1280
@@ -14,13 +15,18 @@ umt5          512 tokens, bf16
 vae-480p      decoding 81 frames of 480 x 832
 vae-720p      decoding 81 frames of 720 x 1280
 
-With fewer layers than published, the same model without layers is timed too; their difference is `per_layer_ms`, and
-`whole_ms` is the extrapolation to all layers. Attention backends are those of diffusers; vae convolutions in fp32 run in
-TF32, PyTorch's default. What does not run is reported with its reason, in a line with `error` instead of a figure.
+With fewer layers than published, the same model without layers is timed too: `per_layer_ms` is the difference for one
+layer, `whole_ms` the extrapolation to all. Attention backends are those of diffusers. Convolutions in fp32 run in TF32,
+PyTorch's default. What does not run is reported with its reason: a line with `error` instead of a figure.
+
+A baseline is the fastest of what is offered here: also try --compile, --vae-channels-last and --cudnn-benchmark.
+
+Needs PyTorch, transformers and diffusers.
 """
 
 import argparse
 import contextlib
+import functools
 import gc
 import json
 import signal
@@ -63,8 +69,8 @@ def shrink():
     VAE["base_dim"] = 8
 
 
-class TimeIsUp(Exception):
-    pass
+class TimeIsUp(BaseException):
+    """No Exception: the compiler would catch that, and go on without having compiled."""
 
 
 @contextlib.contextmanager
@@ -87,6 +93,8 @@ class Machine:
     def __init__(self, device):
         self.device = torch.device(device)
         self.cuda = self.device.type == "cuda"
+        if self.cuda:
+            torch.cuda.init()
 
     @property
     def chip(self):
@@ -153,27 +161,21 @@ class Bench:
         return {"figure": round(statistics.median(times), 3), "unit": "ms", "runs": len(times),
                 "fastest": round(min(times), 3), "slowest": round(max(times), 3)}  # fmt: skip
 
-    @contextlib.contextmanager
-    def reported(self, case, baseline):
-        """Nothing that fails here ends the other cases."""
-        if self.left() <= 0:
-            self.emit(case, baseline, error=f"left out: --seconds {self.arguments.seconds:.0f} are over")
-            return_early = True
-        else:
-            return_early = False
+    def attempt(self, case, baseline, measure):
+        """Emits what `measure` returns. Nothing that fails in it ends the other cases."""
+        self.machine.forget()
         try:
-            yield not return_early
-        except Exception as error:  # noqa: BLE001
-            self.emit(case, baseline, error=f"{type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}")
-        finally:
-            self.machine.forget()
+            if self.left() <= 0:
+                raise TimeIsUp(f"left out: the {self.arguments.seconds:.0f} s are over")
+            fields = measure()
+        except (Exception, TimeIsUp) as error:  # noqa: BLE001
+            first_line = (str(error).splitlines() or [""])[0]
+            fields = {"error": f"{type(error).__name__}: {first_line[:300]}"}
+        self.emit(case, baseline, **fields)
 
-    def transformer(self, case):
+    def build_transformer(self, case, layers):
         """As from_pretrained in bf16 leaves it: all in bf16 but what the class keeps in fp32."""
-        config = dict(PUBLISHED[case])
-        published = config["num_layers"]
-        layers = self.layers_of(case)
-        config["num_layers"] = layers
+        config = {**PUBLISHED[case], "num_layers": layers}
         with self.machine.device:
             model = WanTransformer3DModel(**config, attention_head_dim=128, in_channels=16, out_channels=16,
                                           text_dim=TEXT_DIM, freq_dim=256, cross_attn_norm=True)  # fmt: skip
@@ -181,23 +183,26 @@ class Bench:
         for name, parameter in model.named_parameters():
             if not kept.intersection(name.split(".")):
                 parameter.data = parameter.data.to(torch.bfloat16)
-        return model.eval().requires_grad_(False), layers, published
+        return model.eval().requires_grad_(False)
 
     def layers_of(self, case):
         published = PUBLISHED[case]["num_layers"]
         asked = self.arguments.layers
         if asked is None:
             asked = 4 if case == "wan-t2v-14b" else published
-        return min(asked, published)
+        return min(asked, published), published
 
     def time_transformer(self, case):
         height, width = SIZES[case]
-        size = f"{FRAMES} x {height} x {width}"
-        self.generator.manual_seed(0)
-        with self.reported(f"{case} {size}", "") as willing:
-            if not willing:
-                return
-            model, layers, published = self.transformer(case)
+        layers, published = self.layers_of(case)
+        name = f"{case} forward {FRAMES} x {height} x {width} bf16, {layers} of {published} layers"
+        model_of = functools.cache(lambda: self.build_transformer(case, layers))
+
+        def measure(attention, compiled):
+            model = model_of()
+            self.machine.forget()  # building took more than running will
+            model.set_attention_backend(BACKENDS[attention])
+            self.generator.manual_seed(0)
             latents = self.random((1, 16, (FRAMES - 1) // 4 + 1, height // 8, width // 8), torch.bfloat16)
             text = self.random((1, TEXT_ROWS, TEXT_DIM), torch.bfloat16)
             timestep = torch.tensor([700], device=self.machine.device)
@@ -205,49 +210,44 @@ class Bench:
             def forward():
                 return model(latents, timestep, text, return_dict=False)[0]
 
-            name = f"{case} forward {size} bf16, {layers} of {published} layers"
+            fields = self.compile(model, forward) if compiled else {}
+            fields.update(self.time(forward), peak_gib=self.machine.peak())
+            self.require_finite(forward())
+            if layers == published:
+                return fields
             blocks = model.blocks
+            try:
+                model.blocks = torch.nn.ModuleList()
+                rest = self.time(forward)["figure"]
+            finally:
+                model.blocks = blocks
+            per_layer = (fields["figure"] - rest) / layers
+            return {**fields, "per_layer_ms": round(per_layer, 3), "without_layers_ms": rest,
+                    "whole_ms": round(rest + published * per_layer, 1)}  # fmt: skip
+
+        # Compiled last: a block that was compiled stays so.
+        for compiled in (False, True) if self.arguments.compile else (False,):
             for attention in self.arguments.attention.split(","):
-                for compiled in (False, True) if self.arguments.compile else (False,):
-                    baseline = f"{attention} attention" + (", blocks compiled" if compiled else "")
-                    model.blocks = blocks
-                    with self.reported(name, baseline) as willing:
-                        if not willing:
-                            continue
-                        model.set_attention_backend(BACKENDS[attention])
-                        fields = {}
-                        if compiled:
-                            fields["compile_seconds"] = self.compile(model, forward)
-                        fields.update(self.time(forward))
-                        fields["peak_gib"] = self.machine.peak()
-                        self.require_finite(forward())
-                        if layers < published:
-                            model.blocks = torch.nn.ModuleList()
-                            rest = self.time(forward)["figure"]
-                            per_layer = (fields["figure"] - rest) / layers
-                            fields.update(per_layer_ms=round(per_layer, 3), without_layers_ms=rest,
-                                          whole_ms=round(rest + published * per_layer, 1))  # fmt: skip
-                        self.emit(name, baseline, **fields)
-                    if compiled:
-                        for block in blocks:
-                            block._compiled_call_impl = None
-                        torch._dynamo.reset()
+                baseline = f"{attention} attention" + (", blocks compiled" if compiled else "")
+                self.attempt(name, baseline, functools.partial(measure, attention, compiled))
 
     def compile(self, model, forward):
-        """Compiles one block for all, as diffusers advises; seconds taken, the first forward included."""
+        """One block compiled for all, as diffusers advises."""
         started = time.monotonic()
+        torch._dynamo.reset()
+        counters = torch._dynamo.utils.counters
+        counters.clear()
         with time_limit(min(self.arguments.compile_seconds, self.left())):
-            model.compile_repeated_blocks(fullgraph=True)
+            model.compile_repeated_blocks()
             forward()
             self.machine.wait()
-        return round(time.monotonic() - started, 1)
+        if counters["stats"]["unique_graphs"] == 0:
+            raise RuntimeError("nothing was compiled")
+        return {"compile_seconds": round(time.monotonic() - started, 1), "graphs": counters["stats"]["unique_graphs"],
+                "graph_breaks": sum(counters["graph_break"].values())}  # fmt: skip
 
     def time_text_encoder(self):
-        self.generator.manual_seed(0)
-        case = f"umt5 {TEXT_ROWS} tokens bf16"
-        with self.reported(case, "") as willing:
-            if not willing:
-                return
+        def measure():
             before = torch.get_default_dtype()
             torch.set_default_dtype(torch.bfloat16)
             try:
@@ -256,6 +256,8 @@ class Bench:
             finally:
                 torch.set_default_dtype(before)
             model = model.to(torch.bfloat16).eval().requires_grad_(False)
+            self.machine.forget()
+            self.generator.manual_seed(0)
             ids = torch.randint(3, TEXT_ENCODER["vocab_size"], (1, TEXT_ROWS), generator=self.generator,
                                 device=self.machine.device)  # fmt: skip
             mask = torch.ones_like(ids)
@@ -265,36 +267,37 @@ class Bench:
 
             fields = {**self.time(encode), "peak_gib": self.machine.peak()}
             self.require_finite(encode())
-            self.emit(case, "", **fields)
+            return fields
+
+        self.attempt(f"umt5 {TEXT_ROWS} tokens bf16", "", measure)
 
     def time_vae(self, case, dtype_name):
         height, width = SIZES[case]
         dtype = DTYPES[dtype_name]
-        name = f"vae decode {FRAMES} x {height} x {width} {dtype_name}"
-        layout = torch.channels_last_3d if self.arguments.vae_channels_last else torch.contiguous_format
-        baseline = ", ".join(
-            (["channels last"] if self.arguments.vae_channels_last else [])
-            + (["cudnn.benchmark"] if self.arguments.cudnn_benchmark else [])
-        )
-        self.generator.manual_seed(0)
-        with self.reported(name, baseline) as willing:
-            if not willing:
-                return
+        arguments = self.arguments
+        switches = {"channels last": arguments.vae_channels_last, "cudnn.benchmark": arguments.cudnn_benchmark}
+
+        def measure():
             with self.machine.device:
                 model = AutoencoderKLWan(**VAE)
             model = model.to(dtype).eval().requires_grad_(False)
-            for module in model.modules():  # the few 2-D convolutions have no such layout
-                if isinstance(module, torch.nn.Conv3d):
-                    module.to(memory_format=layout)
-            frames = (FRAMES - 1) // 4 + 1
-            latents = self.random((1, 16, frames, height // 8, width // 8), dtype)
+            if arguments.vae_channels_last:
+                for module in model.modules():  # the few 2-D convolutions know no such layout
+                    if isinstance(module, torch.nn.Conv3d):
+                        module.to(memory_format=torch.channels_last_3d)
+            self.machine.forget()
+            self.generator.manual_seed(0)
+            latents = self.random((1, 16, (FRAMES - 1) // 4 + 1, height // 8, width // 8), dtype)
             # Latent frames are decoded one by one: three of them have run every kernel at every size.
             warm_up = latents[:, :, :3]
             fields = self.time(lambda: model.decode(latents, return_dict=False)[0],
                                lambda: model.decode(warm_up, return_dict=False)[0])  # fmt: skip
             fields["peak_gib"] = self.machine.peak()
             self.require_finite(model.decode(warm_up, return_dict=False)[0])
-            self.emit(name, baseline, **fields)
+            return fields
+
+        baseline = ", ".join(name for name, on in switches.items() if on)
+        self.attempt(f"vae decode {FRAMES} x {height} x {width} {dtype_name}", baseline, measure)
 
     @staticmethod
     def require_finite(result):

@@ -40,6 +40,10 @@ void add_bench(CLI::App& app, int& /*exit_code*/) {
   command->add_option("--filter", flags->options.filter, "Only cases whose name contains TEXT")
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "One JSON object a line");
+  command->add_option("--device", flags->options.device, "auto: a GPU where there is one")
+      ->check(one_of("auto|cpu|cuda"))
+      ->type_name("NAME")
+      ->default_str("auto");
   command->add_option("--threads", flags->options.threads, "0: all cores")
       ->check(whole_number(0, 4096))
       ->type_name("N")
@@ -94,7 +98,7 @@ void add_bench(CLI::App& app, int& /*exit_code*/) {
     if (attention->parsed()) {
       bench_attention(flags->attention, flags->options, print);
     } else if (flags->list) {
-      for (const auto& name : bench_names(flags->options.filter)) write_stdout(name + "\n");
+      for (const auto& name : bench_names(flags->options)) write_stdout(name + "\n");
     } else {
       bench(flags->options, print);
     }

@@ -11,7 +11,8 @@ namespace sparsevid {
 
 struct BenchOptions {
   std::string filter;    ///< only names that contain it; empty: all
-  int threads = 0;       ///< 0: all cores
+  std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
+  int threads = 0;              ///< 0: all cores
   double seconds = 0.5;  ///< at least this long per case
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -39,8 +40,8 @@ struct AttentionBenchOptions {
   std::string dtype = "bf16";
 };
 
-/// "op case", one per benchmark that bench() can run.
-std::vector<std::string> bench_names(const std::string& filter);
+/// "op case", one per benchmark that bench() would run.
+std::vector<std::string> bench_names(const BenchOptions& options);
 /// Calls `sink` after each case.
 void bench(const BenchOptions& options, const std::function<void(const BenchResult&)>& sink);
 void bench_attention(const AttentionBenchOptions& attention, const BenchOptions& options,

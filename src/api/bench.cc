@@ -12,6 +12,8 @@
 #include "api/guard.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "core/cuda_clock.h"
+#include "core/transfer.h"
 #include "ops/linear.h"
 #include "testing/random_tensor.h"
 
@@ -20,16 +22,36 @@ namespace {
 
 constexpr int kMaxRepeats = 1000;
 
-/// Median seconds of one call, after one to warm up; at least three calls and `seconds` of them.
+/// Median seconds of one call, after one to warm up; at least three calls and `seconds` of them. On
+/// a GPU its own clock tells, with no gaps between the calls.
 double median_seconds(const std::function<void(Context&)>& run, double seconds, Context& context) {
+  constexpr int kCallsAtOnce = 3;
+  const int calls_at_once = context.device == Device::cpu ? 1 : kCallsAtOnce;
+  CudaClock clock(context.stream);
+  const auto wait = [&] { wait_for(context.device, context.stream); };
   run(context);
+  wait();
   std::vector<double> times;
   const double start = now_seconds();
   while (times.size() < 3 || (now_seconds() - start < seconds && times.size() < kMaxRepeats)) {
     context.check_cancelled();
-    const double begin = now_seconds();
-    run(context);
-    times.push_back(now_seconds() - begin);
+    if (context.device == Device::cpu) {
+      const double begin = now_seconds();
+      run(context);
+      times.push_back(now_seconds() - begin);
+      continue;
+    }
+    std::vector<DeviceClock::Mark> marks = {clock.mark()};
+    for (int call = 0; call < calls_at_once; ++call) {
+      run(context);
+      marks.push_back(clock.mark());
+      marks.push_back(clock.mark());
+    }
+    wait();
+    for (int call = 0; call < calls_at_once; ++call) {
+      const auto at = static_cast<std::size_t>(2 * call);
+      times.push_back(clock.between(marks[at], marks[at + 1]));
+    }
   }
   std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
                    times.end());
@@ -45,6 +67,7 @@ class Baselines {
   double copy_rate(Context& context) {
     if (copy_rate_ == 0) {
       constexpr std::int64_t kBytes = 256 << 20;
+      if (context.device == Device::cuda) return copy_rate_ = device_copy_rate(context);
       const Tensor from(DType::u8, {kBytes});
       const Tensor to(DType::u8, {kBytes});
       std::memset(from->data(), 1, kBytes);
@@ -63,22 +86,41 @@ class Baselines {
     return copy_rate_;
   }
 
-  /// Operations a second of a product of 2048 x 2048 matrices.
+  /// Operations a second of a product of large square matrices.
   double gemm_rate(DType dtype, Context& context) {
     double& rate = dtype == DType::bf16 ? gemm_bf16_ : gemm_f32_;
     if (rate == 0) {
-      constexpr std::int64_t kSize = 2048;
-      const Tensor x = random_tensor({kSize, kSize}, 1, dtype);
-      const Tensor weight = random_tensor({kSize, kSize}, 2, dtype);
-      const Tensor out(dtype, {kSize, kSize});
-      const ops::LinearParams params{.x = x, .weight = weight, .bias = {}, .out = out};
-      rate = 2.0 * kSize * kSize * kSize /
-             median_seconds([&](Context& c) { ops::linear(params, c); }, seconds_, context);
+      const std::int64_t size = gemm_size(context.device);
+      const auto inputs = std::make_shared<Product>(size, dtype);
+      rate = 2.0 * static_cast<double>(size) * static_cast<double>(size * size) /
+             median_seconds(run_of(ops::linear_implementations(), context.device, inputs), seconds_,
+                            context);
     }
     return rate;
   }
 
+  static std::int64_t gemm_size(Device device) { return device == Device::cpu ? 2048 : 8192; }
+
  private:
+  struct Product {
+    Product(std::int64_t size, DType dtype)
+        : x(random_tensor({size, size}, 1, dtype)),
+          weight(random_tensor({size, size}, 2, dtype)),
+          out(dtype, {size, size}),
+          params{.x = x, .weight = weight, .bias = {}, .out = out} {}
+    Tensor x, weight, out;
+    ops::LinearParams params;
+  };
+
+  /// The same of 2 GiB on a GPU, by its runtime's own copy.
+  double device_copy_rate(Context& context) const {
+    constexpr std::int64_t kBytes = std::int64_t{2} << 30;
+    const Tensor from(DType::u8, {kBytes}, Device::cuda);
+    const Tensor to(DType::u8, {kBytes}, Device::cuda);
+    return 2 * static_cast<double>(kBytes) /
+           median_seconds([&](Context& c) { transfer(from, to, c); }, seconds_, context);
+  }
+
   double seconds_;
   double copy_rate_ = 0;
   double gemm_bf16_ = 0;
@@ -93,9 +135,14 @@ std::string implementation_of(const std::string& op, const Profile& profile) {
   return "";
 }
 
+std::string product_name(const char* dtype, Device device) {
+  const auto size = Baselines::gemm_size(device);
+  return fmt::format("{} product of {} x {}", dtype, size, size);
+}
+
 BenchResult measure(const BenchCase& bench, double seconds, Baselines& baselines,
                     Context& context) {
-  const PreparedBench prepared = bench.prepare();
+  const PreparedBench prepared = bench.prepare(context.device);
   context.profile = {};
   const double time = median_seconds(prepared.run, seconds, context);
   BenchResult result;
@@ -108,15 +155,15 @@ BenchResult measure(const BenchCase& bench, double seconds, Baselines& baselines
     case Baseline::none:
       break;
     case Baseline::copy:
-      result.baseline = "memory copy of 256 MiB";
+      result.baseline = "memory copy";
       result.ratio = bench.bytes / time / baselines.copy_rate(context);
       break;
     case Baseline::gemm_bf16:
-      result.baseline = "bf16 product of 2048 x 2048";
+      result.baseline = product_name("bf16", context.device);
       result.ratio = bench.operations / time / baselines.gemm_rate(DType::bf16, context);
       break;
     case Baseline::gemm_f32:
-      result.baseline = "f32 product of 2048 x 2048";
+      result.baseline = product_name("f32", context.device);
       result.ratio = bench.operations / time / baselines.gemm_rate(DType::f32, context);
       break;
     case Baseline::dense_attention:
@@ -127,17 +174,28 @@ BenchResult measure(const BenchCase& bench, double seconds, Baselines& baselines
   return result;
 }
 
-std::vector<BenchCase> cases_with(const std::string& filter) {
+std::vector<BenchCase> cases_with(const std::string& filter, Device device) {
   std::vector<BenchCase> all = attention_bench();
   for (auto& bench : model_bench()) all.push_back(std::move(bench));
   std::erase_if(all, [&](const auto& bench) {
-    return (bench.op + " " + bench.name).find(filter) == std::string::npos;
+    return (bench.device == Device::cuda && device == Device::cpu) ||
+           (bench.op + " " + bench.name).find(filter) == std::string::npos;
   });
   return all;
 }
 
+Device device_for(const BenchOptions& options) {
+  require(options.device == "auto" || options.device == "cpu" || options.device == "cuda",
+          ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'", options.device);
+  if (options.device == "cpu") return Device::cpu;
+  const std::string reason = cuda_unavailable();
+  require(options.device == "auto" || reason.empty(), ErrorKind::bad_input, "--device cuda: {}",
+          reason);
+  return reason.empty() ? Device::cuda : Device::cpu;
+}
+
 Context context_for(const BenchOptions& options) {
-  Context context;
+  Context context(device_for(options));
   if (options.threads > 0) context.threads = options.threads;
   context.cancel = options.cancel;
   omp_set_num_threads(context.threads);
@@ -146,9 +204,10 @@ Context context_for(const BenchOptions& options) {
 
 }  // namespace
 
-std::vector<std::string> bench_names(const std::string& filter) {
+std::vector<std::string> bench_names(const BenchOptions& options) {
   std::vector<std::string> names;
-  for (const auto& bench : cases_with(filter)) names.push_back(bench.op + " " + bench.name);
+  for (const auto& bench : cases_with(options.filter, device_for(options)))
+    names.push_back(bench.op + " " + bench.name);
   return names;
 }
 
@@ -156,7 +215,7 @@ void bench(const BenchOptions& options, const std::function<void(const BenchResu
   guarded([&] {
     Context context = context_for(options);
     Baselines baselines(options.seconds);
-    const auto cases = cases_with(options.filter);
+    const auto cases = cases_with(options.filter, context.device);
     require(!cases.empty(), ErrorKind::bad_input,
             "--filter: expected part of a name that bench --list shows, found '{}'",
             options.filter);

@@ -10,6 +10,8 @@
 namespace sparsevid {
 namespace {
 
+constexpr std::int64_t kMostTokensOnCpu = 20000;
+
 double attention_operations(double heads, double q_len, double k_len, double head_dim) {
   return 4 * heads * q_len * k_len * head_dim;
 }
@@ -22,14 +24,15 @@ std::string size_name(const char* name, DType dtype, std::int64_t heads, std::in
 void add_dense(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::attention_bench_cases()) {
     BenchCase bench;
+    bench.device = c.q_len > kMostTokensOnCpu ? Device::cuda : Device::cpu;
     bench.op = "attention";
     bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
     bench.operations =
         attention_operations(static_cast<double>(c.heads), static_cast<double>(c.q_len),
                              static_cast<double>(c.k_len), static_cast<double>(c.head_dim));
     bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
-    bench.prepare = [c] {
-      return prepare_op(ops::attention_implementations(),
+    bench.prepare = [c](Device device) {
+      return prepare_op(ops::attention_implementations(), device,
                         [&] { return std::make_shared<ops::AttentionInputs>(c); });
     };
     cases.push_back(std::move(bench));
@@ -38,15 +41,16 @@ void add_dense(std::vector<BenchCase>& cases) {
 
 /// An op on part of the pairs, against dense attention over the same tensors.
 template <typename Inputs, typename Params>
-PreparedBench against_dense(const std::shared_ptr<Inputs>& inputs,
+PreparedBench against_dense(const std::shared_ptr<Inputs>& inputs, Device device,
                             const ops::ImplementationList<Params>& list) {
-  return {[inputs, &list](Context& context) { list.run(inputs->params, context); },
-          [inputs](Context& context) { ops::attention(inputs->dense.params, context); }};
+  const std::shared_ptr<ops::AttentionInputs> dense(inputs, &inputs->dense);
+  return {run_of(list, device, inputs), run_of(ops::attention_implementations(), device, dense)};
 }
 
 void add_block_sparse(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::block_sparse_bench_cases()) {
     BenchCase bench;
+    bench.device = c.q_len > kMostTokensOnCpu ? Device::cuda : Device::cpu;
     bench.op = "block_sparse_attention";
     bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
     bench.operations =
@@ -54,8 +58,8 @@ void add_block_sparse(std::vector<BenchCase>& cases) {
                                          static_cast<double>(c.k_len),
                                          static_cast<double>(c.head_dim));
     bench.baseline = Baseline::dense_attention;
-    bench.prepare = [c] {
-      return against_dense(std::make_shared<ops::BlockSparseInputs>(c),
+    bench.prepare = [c](Device device) {
+      return against_dense(std::make_shared<ops::BlockSparseInputs>(c), device,
                            ops::block_sparse_attention_implementations());
     };
     cases.push_back(std::move(bench));
@@ -69,8 +73,8 @@ void add_band(std::vector<BenchCase>& cases) {
     bench.op = "band_attention";
     bench.name = size_name(c.name, c.dtype, c.heads, tokens, c.head_dim);
     bench.baseline = Baseline::dense_attention;
-    bench.prepare = [c] {
-      return against_dense(std::make_shared<ops::BandInputs>(c),
+    bench.prepare = [c](Device device) {
+      return against_dense(std::make_shared<ops::BandInputs>(c), device,
                            ops::band_attention_implementations());
     };
     cases.push_back(std::move(bench));
@@ -106,8 +110,8 @@ void add_kmeans(std::vector<BenchCase>& cases) {
     bench.operations = 2.0 * static_cast<double>(c.heads * c.count * c.head_dim) *
                        static_cast<double>(c.clusters) * c.iterations;
     bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
-    bench.prepare = [c] {
-      return prepare_op(ops::kmeans_implementations(),
+    bench.prepare = [c](Device device) {
+      return prepare_op(ops::kmeans_implementations(), device,
                         [&] { return std::make_shared<KMeansInputs>(c); });
     };
     cases.push_back(std::move(bench));

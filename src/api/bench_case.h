@@ -10,6 +10,7 @@
 
 #include "core/context.h"
 #include "ops/implementation_list.h"
+#include "ops/on_device.h"
 
 namespace sparsevid {
 
@@ -33,14 +34,25 @@ struct BenchCase {
   double operations = 0;  ///< floating point, of one call
   double bytes = 0;       ///< that have to move, of one call
   Baseline baseline = Baseline::none;
-  std::function<PreparedBench()> prepare;
+  Device device = Device::cpu;  ///< the smallest that the size makes sense on
+  std::function<PreparedBench(Device)> prepare;
 };
+
+/// Runs an op on `inputs->params`, moved to the device first.
+template <typename Params, typename Inputs>
+std::function<void(Context&)> run_of(const ops::ImplementationList<Params>& list, Device device,
+                                     const std::shared_ptr<Inputs>& inputs) {
+  if (device == Device::cpu)
+    return [inputs, &list](Context& context) { list.run(inputs->params, context); };
+  const auto moved = std::make_shared<ops::OnDevice<Params>>(inputs->params);
+  return [moved, &list](Context& context) { list.run(moved->params(), context); };
+}
 
 /// A case of an op: `make` builds an Inputs with a member `params`, whose tensors it owns.
 template <typename Params, typename Make>
-PreparedBench prepare_op(const ops::ImplementationList<Params>& list, const Make& make) {
-  const auto inputs = make();
-  return {[inputs, &list](Context& context) { list.run(inputs->params, context); }, {}};
+PreparedBench prepare_op(const ops::ImplementationList<Params>& list, Device device,
+                         const Make& make) {
+  return {run_of(list, device, make()), {}};
 }
 
 std::vector<BenchCase> attention_bench();  ///< attention and clustering ops

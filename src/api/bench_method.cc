@@ -7,6 +7,8 @@
 #include "attention/default_options.h"
 #include "attention/factory/factory.h"
 #include "base/error.h"
+#include "core/cuda_clock.h"
+#include "core/transfer.h"
 #include "testing/random_tensor.h"
 
 namespace sparsevid {
@@ -38,12 +40,17 @@ std::array<int, 3> grid_of(int tokens) {
 /// Queries, keys and values in the model's order of memory, [1, tokens, heads, head_dim] seen as
 /// [1, heads, tokens, head_dim].
 struct Inputs {
-  Inputs(const AttentionBenchOptions& options, DType dtype) {
+  Inputs(const AttentionBenchOptions& options, DType dtype, const Context& context) {
     const Shape shape = {1, options.tokens, options.heads, options.head_dim};
-    q = random_tensor(shape, 1, dtype);
-    k = random_tensor(shape, 2, dtype);
-    v = random_tensor(shape, 3, dtype);
-    out = Tensor(dtype, shape);
+    const auto random = [&](std::uint64_t seed) {
+      Tensor made = random_tensor(shape, seed, dtype);
+      return context.device == Device::cpu ? std::move(made)
+                                           : copy_to(context.device, made, context);
+    };
+    q = random(1);
+    k = random(2);
+    v = random(3);
+    out = Tensor(dtype, shape, context.device);
   }
   Tensor q, k, v, out;
 };
@@ -66,7 +73,7 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
           "--heads, --tokens, --head-dim, --steps: expected at least 1, found {}, {}, {}, {}",
           options.heads, options.tokens, options.head_dim, options.steps);
   const DType dtype = options.dtype == "bf16" ? DType::bf16 : DType::f32;
-  const Inputs inputs(options, dtype);
+  const Inputs inputs(options, dtype, context);
   const TokenLayout layout = {grid_of(options.tokens), {{Role::video, 0, options.tokens}}};
 
   AttentionOptions settings = default_options(options.method, "", 0);
@@ -99,18 +106,25 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
     context.check_cancelled();
     const double start = now_seconds();
     run(which, step);
-    return now_seconds() - start;
+    wait_for(context.device, context.stream);
+    const double seconds = now_seconds() - start;
+    context.profile.settle();
+    which.end_step();
+    return seconds;
   };
+  CudaClock clock(context.stream);
+  if (context.device == Device::cuda) context.profile.use(&clock);
   seconds_of(*dense, 0);  // touches all memory once
   std::vector<double> dense_times;
   Profile parts;
   double total = 0;
   for (int step = 0; step < options.steps; ++step) {
     if (step % steps_between == 0) dense_times.push_back(seconds_of(*dense, step));
-    context.profile = {};
+    context.profile.clear();
     total += seconds_of(*method, step);
     for (const auto& [name, entry] : context.profile.entries()) parts.add(name, entry.seconds);
   }
+  context.profile.use(nullptr);
   std::sort(dense_times.begin(), dense_times.end());
   const double dense_seconds = dense_times[dense_times.size() / 2];
 

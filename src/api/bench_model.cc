@@ -26,7 +26,11 @@ constexpr std::array kLinear = {
     LinearCase{"wan_1.3b_ffn_out", 4096, 8960, 1536, DType::bf16},
     LinearCase{"wan_1.3b_qkv", 4096, 1536, 1536, DType::f32},
     LinearCase{"wan_14b_qkv", 1024, 5120, 5120, DType::bf16},
+    LinearCase{"wan_14b_720p_qkv", 75600, 5120, 5120, DType::bf16},
+    LinearCase{"wan_14b_720p_ffn_in", 16384, 5120, 13824, DType::bf16, ops::Activation::gelu_tanh},
+    LinearCase{"wan_14b_720p_ffn_out", 16384, 13824, 5120, DType::bf16},
 };
+constexpr std::int64_t kMostRowsOnCpu = 10000;
 
 struct LinearInputs {
   explicit LinearInputs(const LinearCase& c)
@@ -43,13 +47,14 @@ void add_linear(std::vector<BenchCase>& cases) {
   for (const auto& c : kLinear) {
     BenchCase bench;
     bench.op = "linear";
+    bench.device = c.rows > kMostRowsOnCpu ? Device::cuda : Device::cpu;
     bench.name = fmt::format("{} {} {}x{}x{}", c.name, to_string(c.dtype), c.rows, c.in, c.out);
     bench.operations = 2.0 * static_cast<double>(c.rows * c.in * c.out);
     bench.bytes = static_cast<double>(c.rows * c.in + c.in * c.out + c.rows * c.out) *
                   static_cast<double>(size_of(c.dtype));
     bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
-    bench.prepare = [c] {
-      return prepare_op(ops::linear_implementations(),
+    bench.prepare = [c](Device device) {
+      return prepare_op(ops::linear_implementations(), device,
                         [&] { return std::make_shared<LinearInputs>(c); });
     };
     cases.push_back(std::move(bench));
@@ -67,6 +72,8 @@ constexpr std::array kConv = {
     ConvCase{"wan_vae_384", 1, 60, 104, 384, 384, 3, 3, DType::f32},
     ConvCase{"wan_vae_384", 1, 60, 104, 384, 384, 3, 3, DType::bf16},
     ConvCase{"wan_vae_upsample", 4, 240, 416, 192, 96, 1, 3, DType::f32},
+    ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::f32},
+    ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::bf16},
 };
 
 struct ConvInputs {
@@ -91,13 +98,14 @@ void add_conv(std::vector<BenchCase>& cases) {
   for (const auto& c : kConv) {
     BenchCase bench;
     bench.op = "conv3d";
+    bench.device = c.height > 400 ? Device::cuda : Device::cpu;
     bench.name = fmt::format("{} {} {}x{}x{}x{}->{} kernel {}x{}x{}", c.name, to_string(c.dtype),
                              c.frames, c.height, c.width, c.in, c.out, c.kt, c.k, c.k);
     bench.operations =
         2.0 * static_cast<double>(c.frames * c.height * c.width * c.in * c.out) * c.kt * c.k * c.k;
     bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
-    bench.prepare = [c] {
-      return prepare_op(ops::conv3d_implementations(),
+    bench.prepare = [c](Device device) {
+      return prepare_op(ops::conv3d_implementations(), device,
                         [&] { return std::make_shared<ConvInputs>(c); });
     };
     cases.push_back(std::move(bench));
@@ -112,6 +120,8 @@ struct RowsCase {
   double bytes() const { return static_cast<double>(rows * dim()) * double(size_of(dtype)); }
 };
 constexpr std::array kRows = {
+    RowsCase{"wan_14b_720p", 75600, 40, 128, DType::bf16},
+    RowsCase{"wan_1.3b_480p", 32760, 12, 128, DType::bf16},
     RowsCase{"demo", 5200, 4, 64, DType::bf16},
     RowsCase{"wan_1.3b", 8192, 12, 128, DType::bf16},
     RowsCase{"wan_1.3b", 8192, 12, 128, DType::f32},
@@ -167,11 +177,12 @@ void add_rows(std::vector<BenchCase>& cases, const ops::ImplementationList<Param
   for (const auto& c : kRows) {
     BenchCase bench;
     bench.op = list.op();
+    bench.device = c.rows > kMostRowsOnCpu ? Device::cuda : Device::cpu;
     bench.name = fmt::format("{} {} {}x{}", c.name, to_string(c.dtype), c.rows, c.dim());
     bench.bytes = moves * c.bytes();
     bench.baseline = Baseline::copy;
-    bench.prepare = [c, &list] {
-      return prepare_op(list, [&] { return std::make_shared<Inputs>(c); });
+    bench.prepare = [c, &list](Device device) {
+      return prepare_op(list, device, [&] { return std::make_shared<Inputs>(c); });
     };
     cases.push_back(std::move(bench));
   }

@@ -39,6 +39,7 @@ class Profile {
     pending_.clear();
   }
 
+  void clear() { entries_.clear(); }
   void add(std::string_view zone, double seconds) {
     auto it = entries_.find(zone);
     if (it == entries_.end()) it = entries_.emplace(std::string(zone), Entry{}).first;

@@ -53,6 +53,7 @@ inline const std::vector<AttentionCase>& attention_test_cases() {
       {"umt5_f32", 4, 77, 77, 64, DType::f32, 3, true, true, 20},
       {"biased_head_dim_128", 2, 130, 140, 128, DType::bf16, 1, true, true, 5},
       {"masked", 2, 50, 200, 64, DType::bf16, 1, false, false, 101},
+      {"masked_many_keys", 1, 70, 700, 128, DType::bf16, 1, true, false, 101},
       {"nothing_masked", 2, 50, 200, 64, DType::bf16, 1, false, false, 0},
       {"masked_head_dim_384", 1, 90, 130, 384, DType::bf16, 1, false, false, 30},
       {"all_masked", 2, 50, 60, 64, DType::bf16, 1, false, false, 60},
@@ -73,6 +74,12 @@ inline const std::vector<AttentionCase>& attention_bench_cases() {
       {"demo_cross", 4, 5200, 64, 64, DType::bf16, 1, true},
       {"umt5_xxl", 64, 512, 512, 64, DType::bf16, 1, true, true, 400},
       {"dense_16k", 8, 16384, 16384, 128, DType::bf16, 1, true},
+      {"wan_1.3b_480p", 12, 32760, 32760, 128, DType::bf16, 1, true},
+      {"wan_14b_720p", 40, 75600, 75600, 128, DType::bf16, 1, true},
+      {"wan_14b_720p_cross", 40, 75600, 65, 128, DType::bf16, 1, true, false, 0},
+      {"hunyuan_720p", 24, 119056, 119056, 128, DType::bf16, 1, true},
+      {"cosmos_704p", 40, 56320, 56320, 128, DType::bf16, 1, true},
+      {"cogvideox_1.5", 48, 45106, 45106, 64, DType::bf16, 1, true},
   };
   return cases;
 }

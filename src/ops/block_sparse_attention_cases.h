@@ -75,6 +75,11 @@ inline const std::vector<BlockSparseCase>& block_sparse_bench_cases() {
       {"demo_15_fine", 4, 5200, 5200, 64, 128, 256, .15, true, uneven, DType::bf16, true},
       {"sparse_16k_25", 8, 16384, 16384, 128, 128, 512, .25, true, uneven, DType::bf16, true},
       {"sparse_16k_15", 8, 16384, 16384, 128, 128, 512, .15, true, uneven, DType::bf16, true},
+      {"wan_14b_720p_10", 8, 75600, 75600, 128, 300, 1000, .10, false, uneven, DType::bf16, true},
+      {"wan_14b_720p_20", 8, 75600, 75600, 128, 300, 1000, .20, false, uneven, DType::bf16, true},
+      {"wan_14b_720p_20_tail", 8, 75600, 75600, 128, 300, 1000, .20, true, uneven, DType::bf16,
+       true},
+      {"wan_14b_720p_30", 8, 75600, 75600, 128, 300, 1000, .30, false, uneven, DType::bf16, true},
   };
   return cases;
 }

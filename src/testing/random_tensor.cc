@@ -1,6 +1,8 @@
 #include "testing/random_tensor.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "testing/element.h"
@@ -61,13 +63,19 @@ Tensor random_tensor(const Shape& shape, std::uint64_t seed, DType dtype,
                      const RandomOptions& options) {
   Tensor out(dtype, shape);
   Random random(seed);
-  for (std::int64_t i = 0; i < shape.numel(); ++i) {
+  constexpr std::int64_t kPeriod = 1 << 24;
+  const std::int64_t count = std::min(shape.numel(), kPeriod);
+  for (std::int64_t i = 0; i < count; ++i) {
     double value = options.mean + options.scale * random.normal();
     if (options.outlier_fraction > 0 && random.uniform() <= options.outlier_fraction) {
       value *= options.outlier_scale;
     }
     store(out, i, value);
   }
+  const std::size_t bytes = static_cast<std::size_t>(kPeriod) * size_of(dtype);
+  auto* memory = static_cast<std::byte*>(out->data());
+  for (std::size_t done = bytes; done < out->bytes(); done += bytes)
+    std::memcpy(memory + done, memory, std::min(bytes, out->bytes() - done));
   return out;
 }
 

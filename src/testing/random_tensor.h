@@ -15,7 +15,8 @@ struct RandomOptions {
   double outlier_scale = 30;
 };
 
-/// Normally distributed; the same on every machine and for every dtype up to its rounding.
+/// Normally distributed; the same on every machine and for every dtype up to its rounding. Repeats
+/// itself after 2^24 elements, which only benchmarks reach.
 Tensor random_tensor(const Shape& shape, std::uint64_t seed, DType dtype = DType::f32,
                      const RandomOptions& options = {});
 /// Whole numbers in [low, high], of type i32, i64 or u8.

@@ -5,17 +5,17 @@
 //   times the bytes of a row of x, that every row needs.
 // Plan: a block has a thread for each 16 elements of a row and walks over rows. A thread holds its
 //   elements in registers, as they come, between the sums and the output, and has those of the next
-//   row on their way: at 5120 elements four blocks of 320 threads fit, 40 KiB on their way for each
-//   multiprocessor, where 25 KiB cover the latency. Sums are taken in two passes over registers,
-//   mean first; the warps exchange them through one barrier each. Scale and shift lie in shared
-//   memory, the halves of each 8 in planes of their own, so that 16-byte reads hit all banks.
-//   The cosines of a row are asked for before its sums, and once for both halves of a thread's
-//   elements where the threads of a block cover whole heads.
+//   row on their way. Sums are taken in two passes over registers, mean first; the warps exchange
+//   them through one barrier each. Scale and shift lie in shared memory, the halves of each 8 in
+//   planes of their own, so that 16-byte reads hit all banks. The cosines of a row are asked for
+//   before its sums, and once for both halves of a thread's elements where the threads of a block
+//   cover whole heads.
 // Shared memory: 8 bytes an element, 40 KiB at 5120.
-// Bound: memory.
-// Tried, at 5120 elements, where a copy reaches 4.2 TB/s: 8 elements a thread, scale and shift in
-//   registers: shuffles and barriers of 20 warps bound LayerNorm, 2.88 TB/s (RMSNorm 3.64). 40
-//   elements a thread: too few warps to hide what they wait for, 3.22 (3.39).
+// Bound: memory, for RMSNorm (3.84 TB/s at 5120 elements, with rotation 3.70, where a copy reaches
+//   4.19); the work around LayerNorm's two sums bounds it at 3.31 (1536 elements: 3.70).
+// Tried, LayerNorm (RMSNorm) at 5120: 8 elements a thread, scale and shift in registers: 2.88
+//   (3.64). 40 elements a thread: too few warps, 3.22 (3.39). Fewer registers and more blocks: 48
+//   change nothing, 40 spill, 2.69.
 // Rows that are not aligned, or longer than 8192, are read once for each sum instead, an element at
 // a time.
 #include <algorithm>

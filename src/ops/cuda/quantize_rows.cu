@@ -1,6 +1,6 @@
 // The problem: [75600, 5120] bf16 to fp8: 1.16 GB.
 // Plan: a block for each row, which holds it in registers between the maximum and the output, 16
-//   elements a thread; 8 of them are one 8-byte store.
+//   elements a thread, or 32 where a row has more than 8192; 8 of them are one 8-byte store.
 // Bound: memory.
 // Rows that are not aligned, or longer than 16384, are read twice, an element at a time.
 #include <cuda_fp8.h>
@@ -13,9 +13,9 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 constexpr float kLargest = 448;
-constexpr int kThreads = 1024;  // at most
-constexpr int kCount = 8;       // elements that stay together
-constexpr int kUnits = 2;       // of a thread
+constexpr int kThreads = 512;  // at most
+constexpr int kCount = 8;      // elements that stay together
+constexpr int kMostUnits = 4;  // of a thread
 
 struct QuantizeRows {
   const void* x;
@@ -41,7 +41,7 @@ __device__ inline float settle_scale(const QuantizeRows& p, float largest) {
   return largest > 0 ? __fdiv_rn(kLargest, largest) : 1.0F;
 }
 
-template <typename In>
+template <typename In, int kUnits>
 __global__ void __launch_bounds__(kThreads) quantize_rows_kernel(const QuantizeRows p) {
   constexpr int kWidth = 16 / sizeof(In);
   constexpr int kPacks = kCount / kWidth;
@@ -112,15 +112,23 @@ void quantize_rows(const QuantizeRowsParams& params, Context& context) {
                           x.stride(0),
                           out.stride(0)};
   const auto rows = static_cast<unsigned>(x.size(0));
-  const bool whole = p.dim % kCount == 0 && p.dim <= kThreads * kUnits * kCount &&
+  const bool whole = p.dim % kCount == 0 && p.dim <= kThreads * kMostUnits * kCount &&
                      aligned_to(p.x, 16) && p.x_stride % kCount == 0 && aligned_to(p.out, 8) &&
                      p.out_stride % kCount == 0;
   with_float_type(x.dtype(), [&](auto element) {
     using In = decltype(element);
     if (whole) {
-      const int units = static_cast<int>(p.dim) / kCount;
-      const int threads = ceil_div(ceil_div(units, kUnits), 32) * 32;
-      quantize_rows_kernel<In><<<rows, threads, 0, stream_of(context)>>>(p);
+      const auto run = [&](auto tag) {
+        constexpr int kUnits = decltype(tag)::value;
+        const int threads =
+            static_cast<int>(ceil_div(p.dim, std::int64_t{32} * kUnits * kCount)) * 32;
+        quantize_rows_kernel<In, kUnits><<<rows, threads, 0, stream_of(context)>>>(p);
+      };
+      if (p.dim <= kThreads * 2 * kCount) {
+        run(std::integral_constant<int, 2>());
+      } else {
+        run(std::integral_constant<int, kMostUnits>());
+      }
     } else {
       quantize_any_rows_kernel<In><<<rows, kAnyThreads, 0, stream_of(context)>>>(p);
     }

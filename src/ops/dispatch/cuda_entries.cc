@@ -65,7 +65,9 @@
 
 #ifdef SPARSEVID_HOPPER
 #include "ops/cuda/attention_hopper/attention_hopper.h"
+#include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
+#include "ops/cuda/conv3d_hopper/conv3d.h"
 #include "ops/cuda/kmeans_hopper/kmeans_hopper.h"
 #include "ops/cuda/linear_hopper/linear.h"
 #include "ops/cuda/linear_hopper/linear_fp8.h"
@@ -142,7 +144,11 @@ Entries<BandProfileParams> cuda_entries() {
 template <>
 Entries<BlockSparseAttentionParams> cuda_entries() {
   return SPARSEVID_ON_CUDA(
-      entry<cuda::block_sparse_attention_mma, cuda::block_sparse_attention_mma_refusal>("cuda_mma"),
+      SPARSEVID_ON_HOPPER(
+          entry<cuda::block_sparse_attention_hopper, cuda::block_sparse_attention_hopper_refusal>(
+              "cuda_hopper"), )
+          entry<cuda::block_sparse_attention_mma, cuda::block_sparse_attention_mma_refusal>(
+              "cuda_mma"),
       entry<cuda::block_sparse_attention_products, cuda::block_sparse_attention_products_refusal>(
           "cuda_products"));
 }
@@ -184,7 +190,9 @@ Entries<ClusterStatisticsParams> cuda_entries() {
 
 template <>
 Entries<Conv3dParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA(entry<cuda::conv3d, cuda::conv3d_refusal>("cuda"));
+  return SPARSEVID_ON_CUDA(
+      SPARSEVID_ON_HOPPER(entry<cuda::conv3d_hopper, cuda::conv3d_hopper_refusal>("cuda_hopper"), )
+          entry<cuda::conv3d, cuda::conv3d_refusal>("cuda"));
 }
 
 template <>
@@ -226,9 +234,9 @@ Entries<LayerNormModulateParams> cuda_entries() {
 
 template <>
 Entries<LinearParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
-      entry<cuda::linear_hopper, cuda::linear_hopper_refusal>("cuda_hopper"), )
-                               entry<cuda::linear>("cublaslt"));
+  return SPARSEVID_ON_CUDA(
+      SPARSEVID_ON_HOPPER(entry<cuda::linear_hopper, cuda::linear_hopper_refusal>("cuda_hopper"), )
+          entry<cuda::linear>("cublaslt"));
 }
 
 template <>

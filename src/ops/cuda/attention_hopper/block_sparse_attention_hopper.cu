@@ -1,11 +1,24 @@
-// header
+// The problem: query clusters of any size, each with its own list of key clusters of any size.
+// Plan: the dense kernel's main loop (attend.h) with another source of tiles. Keys and values are
+//   first copied into cluster order and swizzled as they will lie in shared memory (sparse_plan.h),
+//   so that a tile is a few runs of bytes, whatever clusters it is made of. What does not fill 8
+//   rows of a cluster, and the centroids of the tail, are gathered row by row into tiles of their
+//   own, each row with a bias: 0, or ln(size). So no tile but the first of a list is masked.
+// Plan of warps: one warpgroup loads: a warp for keys, one for values, one for each computing
+//   warpgroup's queries, of which the first also takes work from a counter and hands it out.
+//   Two warpgroups compute 64 query rows each.
+// Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
+//   order, so that the L2 cache holds its keys.
+// Shared memory: queries, two tiles each of 176 keys and values at head_dim 128, 211 KiB; three of
+//   128 at 64, 115 KiB.
+// Bound: tensor cores, as dense; every query cluster is rounded up to 128 rows.
+// Measured and tried: docs/kernels/2026-11-21-hopper-attention.md.
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 
 #include <algorithm>
 #include <numbers>
 
 #include "ops/cuda/attention_hopper/attend.h"
-#include "ops/cuda/attention_hopper/dense_launch.h"
 #include "ops/cuda/attention_hopper/sparse_load.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/common/launch.h"
@@ -94,6 +107,10 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   for_each_work(shared, [&](const SparseWork& work) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
+    const int* const order = a.q_order + work.head * a.q_order_stride + work.q_begin;
+    int tokens[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) tokens[h] = row + 8 * h < work.q_rows ? order[row + 8 * h] : -1;
     const auto queries_done = [&] {
       if (lane == 0) barrier_arrive(&shared.q_empty);
     };
@@ -108,13 +125,12 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
 #pragma unroll
       for (float& x : o) x = 0;
     }
-    const int* const tokens = a.q_order + work.head * a.q_order_stride + work.q_begin;
     __nv_bfloat16* rows[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h)
-      rows[h] = row + 8 * h < work.q_rows
-                    ? a.out + work.head * a.out_head_stride + tokens[row + 8 * h] * a.out_row_stride
-                    : nullptr;
+      rows[h] = tokens[h] < 0
+                    ? nullptr
+                    : a.out + work.head * a.out_head_stride + tokens[h] * a.out_row_stride;
     store_rows(
         o, [&](int h) { return any ? softmax.normaliser(h) : 0; }, rows);
   });
@@ -127,7 +143,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
-    barrier_init(&shared.q_full, 32);
+    barrier_init(&shared.q_full, 32 * Tile::kWarpgroups);
     barrier_init(&shared.q_empty, kWarps);
     for (int stage = 0; stage < Tile::kStages; ++stage) {
       barrier_init(&shared.k_full[stage], 33);
@@ -137,7 +153,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     }
     for (int slot = 0; slot < kWorkSlots; ++slot) {
       barrier_init(&shared.work_full[slot], 1);
-      barrier_init(&shared.work_empty[slot], 2 + kWarps);
+      barrier_init(&shared.work_empty[slot], 3 + kWarps);
     }
     barrier_init_fence();
   }
@@ -153,7 +169,11 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       SparseLoader<Tile, true> loader(a, shared);
       for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
-      hand_out_work(a, shared);
+      QueryLoader<Tile, 0> loader(a, shared);
+      hand_out_work(a.plan, shared, [&](const SparseWork& work) { loader.load(work); });
+    } else {
+      QueryLoader<Tile, 1> loader(a, shared);
+      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
     }
   } else {
     take_registers<Tile::kComputeRegisters>();
@@ -188,7 +208,6 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     a.out_row_stride = params.out.stride(1);
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
-    a.hints = hints;
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
     block_sparse_kernel<Tile>
         <<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
@@ -214,7 +233,7 @@ void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Con
   if (params.q.numel() == 0) return;
   constexpr auto kOrder = AtomOrder::columns_first;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 128, 2, kOrder, 3, 88>>(params, context);
+    run<AttentionTile<128, 176, 2, kOrder, 2, 56>>(params, context);
   else
     run<AttentionTile<64, 128, 2, kOrder, 3, 88>>(params, context);
 }

@@ -22,7 +22,6 @@ struct DenseArguments {
   int groups_per_head;  // a group: the query tiles of one cluster
   int groups;
   float scale_log2;
-  int hints;
 };
 
 /// What one of `kCluster` blocks loads of a tile of keys for all of them: columns where there are
@@ -55,8 +54,8 @@ template <class Tile, int kCluster>
 __device__ void load_dense(const DenseArguments& a, AttentionShared<Tile>& shared, int group,
                            int group_step, std::uint32_t rank) {
   const int tiles = (a.k_len + Tile::kKeys - 1) / Tile::kKeys;
-  const std::uint64_t keep = a.hints ? l2_keep() : 0x1000000000000000ull;
-  const std::uint64_t give_up = a.hints ? l2_give_up() : 0x1000000000000000ull;
+  const std::uint64_t keep = l2_keep();
+  const std::uint64_t give_up = l2_give_up();
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
   for (; group < a.groups; group += group_step) {

@@ -11,7 +11,6 @@
 
 namespace sparsevid::ops::cuda {
 
-inline int hints = 1;
 template <class Tile, int kCluster>
 void launch_dense(const AttentionParams& params, cudaStream_t stream) {
   using Share = DenseShare<Tile, kCluster>;
@@ -28,7 +27,6 @@ void launch_dense(const AttentionParams& params, cudaStream_t stream) {
   a.out_row_stride = params.out.stride(1);
   a.groups_per_head = ceil_div(a.q_len, Tile::kRows * kCluster);
   a.groups = heads * a.groups_per_head;
-  a.hints = hints;
   a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
 
   constexpr int kSharedBytes = sizeof(AttentionShared<Tile>);

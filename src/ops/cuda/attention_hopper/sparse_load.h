@@ -14,7 +14,6 @@ struct SparseArguments {
   std::int64_t q_head_stride, q_row_stride, out_head_stride, out_row_stride;
   const int* q_order;
   std::int64_t q_order_stride;
-  int hints;
   float scale_log2;
 };
 
@@ -143,8 +142,7 @@ class SparseLoader {
     const int zeros = (a_.plan.heads - work.head) * a_.plan.head_atoms * kAtomRows;
     const int lane = threadIdx.x % 32;
     std::uint32_t* const list = shared_.rows[kValues];
-    constexpr int kLists = Tile::kKeys / 32;
-    static_assert(Tile::kKeys % 32 == 0);
+    constexpr int kLists = (Tile::kKeys + 31) / 32;
     for (int i = 0; i < tiles.of_rows; ++i) {
       float bias[kLists];
 #pragma unroll
@@ -152,7 +150,8 @@ class SparseLoader {
         const int at = i * Tile::kKeys + 32 * j + lane;
         const int row = at < work.keys.rows ? rows[at] : zeros;
         // Where the row begins among the atoms, less the swizzle.
-        list[32 * j + lane] = row / kAtomRows * kAtomBytes + row % kAtomRows * 128;
+        if (32 * j + lane < Tile::kKeys)
+          list[32 * j + lane] = row / kAtomRows * kAtomBytes + row % kAtomRows * 128;
         if (at >= work.keys.rows)
           bias[j] = -INFINITY;
         else
@@ -161,7 +160,8 @@ class SparseLoader {
       wait_empty();
       if constexpr (!kValues) {
 #pragma unroll
-        for (int j = 0; j < kLists; ++j) shared_.bias[turn_.stage][32 * j + lane] = bias[j];
+        for (int j = 0; j < kLists; ++j)
+          if (32 * j + lane < Tile::kKeys) shared_.bias[turn_.stage][32 * j + lane] = bias[j];
       }
       __syncwarp();
       if (!kValues && lane == 0) barrier_arrive(full());
@@ -195,59 +195,75 @@ class SparseLoader {
   const SparseArguments& a_;
   SparseShared<Tile>& shared_;
   const unsigned char* source_ = nullptr;
-  std::uint64_t keep_ = a_.hints ? l2_keep() : 0x1000000000000000ull;
+  std::uint64_t keep_ = l2_keep();
   PipelineTurn<Tile::kStages> turn_;
 };
 
-/// The warp that hands out work and loads the queries; rows beyond those of the work as zeros.
-template <class Tile>
-__device__ void hand_out_work(const SparseArguments& a, SparseShared<Tile>& shared) {
-  constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
-  constexpr int kStep = 32 / kChunks;          // rows at a time
-  constexpr int kLists = Tile::kRows / 32;
-  const int lane = threadIdx.x % 32;
-  const int chunk = lane % kChunks;
-  const int count = *a.plan.work_count;
-  const std::uint64_t give_up = a.hints ? l2_give_up() : 0x1000000000000000ull;
-  PipelineTurn<kWorkSlots> turn;
-  PipelineTurn<1> queries;
-  while (true) {
-    barrier_wait(&shared.work_empty[turn.stage], turn.parity ^ 1);
-    SparseWork& work = shared.work[turn.stage];
-    if (lane == 0) {
-      const int index = atomicAdd(a.plan.next_work, 1);
-      if (index < count)
-        work = a.plan.work[index];
-      else
-        work.head = -1;
-      barrier_arrive(&shared.work_full[turn.stage]);
-    }
-    __syncwarp();
-    if (work.head < 0) break;
+/// One warp: the queries of warpgroup `kWarpgroup`, rows beyond those of the work as zeros.
+template <class Tile, int kWarpgroup>
+class QueryLoader {
+ public:
+  __device__ QueryLoader(const SparseArguments& a, SparseShared<Tile>& shared)
+      : a_(a), shared_(shared) {}
+
+  __device__ void load(const SparseWork& work) {
+    constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
+    constexpr int kStep = 32 / kChunks;          // rows at a time
+    const int lane = threadIdx.x % 32;
+    const int chunk = lane % kChunks;
+    const int* const order = a_.q_order + work.head * a_.q_order_stride + work.q_begin;
     // Read while the queries before are still in use.
-    const int q_rows = work.q_rows;
-    int tokens[kLists];
+    int tokens[2];
 #pragma unroll
-    for (int i = 0; i < kLists; ++i)
-      tokens[i] = 32 * i + lane < q_rows
-                      ? a.q_order[work.head * a.q_order_stride + work.q_begin + 32 * i + lane]
-                      : -1;
-    const __nv_bfloat16* const q = a.q + work.head * a.q_head_stride + 8 * chunk;
-    barrier_wait(&shared.q_empty, queries.parity ^ 1);
+    for (int i = 0; i < 2; ++i) {
+      const int row = 64 * kWarpgroup + 32 * i + lane;
+      tokens[i] = row < work.q_rows ? order[row] : -1;
+    }
+    const __nv_bfloat16* const q = a_.q + work.head * a_.q_head_stride + 8 * chunk;
+    const std::uint32_t to = shared_address(shared_.q[kWarpgroup]) + chunk / 8 * 64 * 128;
+    barrier_wait(&shared_.q_empty, turn_.parity ^ 1);
 #pragma unroll
-    for (int i = 0; i < kLists; ++i) {
-      const std::uint32_t to = shared_address(shared.q[i / 2]) + chunk / 8 * 64 * 128;
+    for (int i = 0; i < 2; ++i) {
 #pragma unroll 8
       for (int step = 0; step < kChunks; ++step) {
         const int from = step * kStep + lane / kChunks;
         const int token = __shfl_sync(~0u, tokens[i], from);
-        const int row = i % 2 * 32 + from;
+        const int row = 32 * i + from;
         copy_16_bytes(to + row * 128 + ((chunk % 8) ^ (row % 8)) * 16,
-                      q + max(token, 0) * a.q_row_stride, token >= 0, give_up);
+                      q + max(token, 0) * a_.q_row_stride, token >= 0, give_up_);
       }
     }
-    barrier_arrive_after_copies(&shared.q_full);
-    queries.advance();
+    barrier_arrive_after_copies(&shared_.q_full);
+    turn_.advance();
+  }
+
+ private:
+  const SparseArguments& a_;
+  SparseShared<Tile>& shared_;
+  std::uint64_t give_up_ = l2_give_up();
+  PipelineTurn<1> turn_;
+};
+
+/// One warp takes work for the block and calls use(work), as for_each_work does in the others.
+template <class Tile, class Use>
+__device__ void hand_out_work(const SparsePlan& plan, SparseShared<Tile>& shared, Use use) {
+  const int count = *plan.work_count;
+  PipelineTurn<kWorkSlots> turn;
+  while (true) {
+    barrier_wait(&shared.work_empty[turn.stage], turn.parity ^ 1);
+    SparseWork& slot = shared.work[turn.stage];
+    if (threadIdx.x % 32 == 0) {
+      const int index = atomicAdd(plan.next_work, 1);
+      if (index < count)
+        slot = plan.work[index];
+      else
+        slot.head = -1;
+      barrier_arrive(&shared.work_full[turn.stage]);
+    }
+    __syncwarp();
+    const SparseWork work = slot;
+    if (work.head < 0) break;
+    use(work);
     turn.advance();
   }
 }

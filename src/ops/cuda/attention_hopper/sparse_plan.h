@@ -18,7 +18,7 @@ namespace sparsevid::ops::cuda {
 
 inline constexpr int kAtomRows = 8;
 /// Atoms of zeros that fill an incomplete tile; no tile has more.
-inline constexpr int kZeroAtoms = 16;
+inline constexpr int kZeroAtoms = 22;
 
 /// Where a key cluster lies: its first atom, and its rows.
 struct ClusterPlace {

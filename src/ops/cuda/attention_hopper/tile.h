@@ -41,8 +41,9 @@ struct AttentionTile {
   static constexpr int kNextColumns = kRowsFirst ? 128 * kKeys : 1024;
 };
 
+/// Begins at a multiple of 1024 bytes, as the swizzle asks for.
 template <class Tile>
-struct alignas(1024) AttentionShared {
+struct AttentionShared {
   unsigned char q[Tile::kWarpgroups][Tile::kWarpgroupQueryBytes];  // rows first
   unsigned char k[Tile::kStages][Tile::kTileBytes];
   unsigned char v[Tile::kStages][Tile::kTileBytes];

@@ -96,11 +96,11 @@ class BandSource {
       }
     }
   }
-  template <class Softmax, class Output>
-  __device__ void finish(const Softmax& softmax, const Output& output, unsigned char* ring,
+  __device__ void finish(const TileMath<Tiles>& math, unsigned char* ring,
                          const int* query_tokens) const {
-    store_outputs<Tiles>(softmax, output, ring, query_tokens,
-                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
+    store_outputs(
+        math, ring, [&](int row) { return query_tokens[row]; },
+        p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
   }
 
  private:

@@ -2,21 +2,11 @@
 #include <cmath>
 
 #include "ops/cuda/attention_mma/attention_mma.h"
-#include "ops/cuda/attention_mma/head_rows.h"
+#include "ops/cuda/attention_mma/dense_problem.h"
 #include "ops/cuda/attention_mma/launch_tiles.h"
 
 namespace sparsevid::ops::cuda {
 namespace {
-
-struct DenseProblem {
-  HeadRows q, k, v, out;
-  int q_len, k_len, head_dim;
-  float scale;
-  const float* bias;  ///< of [head, query, key]
-  std::int64_t bias_strides[3];
-  const float* key_bias;
-  std::int64_t key_bias_stride;
-};
 
 // A bias for each logit comes straight from memory: half the rows leave registers for it.
 using BiasedNarrowTiles = AttentionTiles<64, 1, 64, 4, true, 2>;
@@ -80,11 +70,11 @@ class DenseSource {
                                  key_bias + bias(tile_row<Tiles>(2 * row_tile + h), key));
     }
   }
-  template <class Softmax, class Output>
-  __device__ void finish(const Softmax& softmax, const Output& output, unsigned char* ring,
+  __device__ void finish(const TileMath<Tiles>& math, unsigned char* ring,
                          const int* query_tokens) const {
-    store_outputs<Tiles>(softmax, output, ring, query_tokens,
-                         p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
+    store_outputs(
+        math, ring, [&](int row) { return query_tokens[row]; },
+        p_.out.data + blockIdx.y * p_.out.head_stride, p_.out.stride, p_.head_dim);
   }
 
  private:
@@ -151,7 +141,9 @@ void attention_mma(const AttentionParams& params, Context& context) {
     problem.key_bias_stride = key_bias.stride(0);
   }
   const cudaStream_t stream = stream_of(context);
-  if (bias.defined()) {
+  if (!bias.defined() && problem.k_len > 0 && problem.k_len <= kMostFewKeys) {
+    attend_few_keys(problem, heads, stream);
+  } else if (bias.defined()) {
     q.size(2) <= 64 ? launch<BiasedNarrowTiles, Biases::any>(problem, heads, stream)
                     : launch<BiasedWideTiles, Biases::any>(problem, heads, stream);
   } else if (key_bias.defined()) {

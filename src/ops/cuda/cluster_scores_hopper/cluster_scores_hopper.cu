@@ -26,17 +26,18 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 constexpr float kLog2E = 1.4426950408889634F;
+constexpr int kPolynomialEvery = 0;
 constexpr int kChunk = 64;
 constexpr int kChunksOfBlock = kRowsOfBlock / kChunk;
 constexpr std::int64_t kMostSumBytes = 64 << 20;  // of chunks: as many heads at a time as fit
 
 struct Means {
-  static constexpr float kSign = 1;
-  const float* means;
-  std::int64_t means_stride;
+  static constexpr bool kNegative = false;
+  const float* centroids;
+  std::int64_t head_stride;
   const int* offsets;
   std::int64_t offsets_stride;
-  int clusters, dim;
+  int clusters;
 
   __device__ bool skip(int) const { return false; }
   __device__ int size(int head, int c) const {
@@ -54,10 +55,7 @@ struct Means {
     }
     return -1;
   }
-  __device__ const float* centroid(int head, int row) const {
-    return means + head * means_stride + static_cast<std::int64_t>(row) * dim;
-  }
-  __device__ float behind(int head, int c, float) const {
+  __device__ float behind(int head, int c, float, float) const {
     return static_cast<float>(size(head, c));
   }
 };
@@ -138,8 +136,7 @@ struct Scoring {
   struct Half {
     float largest[2];
     float mass[2];  // after the first pass: what makes a logit the logarithm of a share
-    float* out;     // the sums of its chunk, or null
-    int rows;
+    int chunk;      // of all heads of this launch, or -1
   };
 
   __device__ int head(int item) const { return first_head + item / blocks_of_head; }
@@ -156,25 +153,19 @@ struct Scoring {
   __device__ int chunk(int item, const RowHalf& half) const {
     return item % blocks_of_head * kChunksOfBlock + half.which;
   }
-  __device__ void find_rows(int item, const RowHalf& half, const void* (&rows)[2]) const {
+  __device__ const void* row(int item, int index) const {
     const int h = head(item);
-    const int last = chunk_count(h) - 1;
-    const Chunk own =
-        chunks[static_cast<std::int64_t>(h) * most_chunks + min(chunk(item, half), last)];
-    const int* tokens = order + h * order_stride + own.begin;
-    const __nv_bfloat16* of_head = q + h * head_stride;
-    rows[0] = of_head + tokens[min(half.upper, own.count - 1)] * row_stride;
-    rows[1] = of_head + tokens[min(half.upper + 8, own.count - 1)] * row_stride;
+    const int which =
+        min(item % blocks_of_head * kChunksOfBlock + index / kChunk, chunk_count(h) - 1);
+    const Chunk own = chunks[static_cast<std::int64_t>(h) * most_chunks + which];
+    const int token = order[h * order_stride + own.begin + min(index % kChunk, own.count - 1)];
+    return q + h * head_stride + token * row_stride;
   }
   __device__ void begin(int item, const RowHalf& half, Half& state) const {
     const int h = head(item);
     const int own = chunk(item, half);
     const bool exists = own < chunk_count(h);
-    state.rows = exists ? chunks[static_cast<std::int64_t>(h) * most_chunks + own].count : 0;
-    state.out =
-        exists ? sums + (static_cast<std::int64_t>(item / blocks_of_head) * most_chunks + own) *
-                            k_clusters
-               : nullptr;
+    state.chunk = exists ? item / blocks_of_head * most_chunks + own : -1;
     state.largest[0] = state.largest[1] = -__builtin_huge_valf();
     state.mass[0] = state.mass[1] = 0;
   }
@@ -210,19 +201,34 @@ struct Scoring {
       const float2 size = pairs[4 * j];
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
-        state.mass[r] += size.x * power_of_two(fmaf(logits[4 * j + 2 * r], scale, minus[r]));
-        state.mass[r] += size.y * power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, minus[r]));
+        state.mass[r] += size.x * power_of_two(fmaf(logits[4 * j + 2 * r], scale, minus[r]), j);
+        state.mass[r] += size.y * power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, minus[r]), j);
       }
     }
   }
 
-  __device__ static float power_of_two(float x) {
+  /// 2^x for x up to 0, of the columns of block `j`: some of them without the special function
+  /// unit.
+  __device__ static float power_of_two(float x, int j) {
     float result;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-    return result;
+    if (kPolynomialEvery == 0 || j % kPolynomialEvery != kPolynomialEvery - 1) {
+      asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+      return result;
+    }
+    // The whole part goes to the exponent; the rest, within a half of 0, into a polynomial that is
+    // right to 1e-4. Adding 1.5 2^23 leaves the whole part in the lowest bits.
+    constexpr float kRounder = 12582912.0F;
+    x = fmaxf(x, -126.0F);
+    const float rounded = x + kRounder;
+    const float rest = x - (rounded - kRounder);
+    result =
+        fmaf(fmaf(fmaf(.0551714359F, rest, .242610811F), rest, .693260991F), rest, .999928093F);
+    return __int_as_float(__float_as_int(result) + (__float_as_int(rounded) << 23));
   }
 
   __device__ void between_passes(const RowHalf& half, Half& state) const {
+    const int count =
+        state.chunk < 0 ? 0 : chunks[std::int64_t{first_head} * most_chunks + state.chunk].count;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       float largest = state.largest[r];
@@ -235,7 +241,7 @@ struct Scoring {
         mass = mass * exp2f((largest - both) * scale) + other_mass * exp2f((other - both) * scale);
         largest = both;
       }
-      const bool exists = half.upper + 8 * r < state.rows;
+      const bool exists = half.upper + 8 * r < count;
       state.mass[r] = exists ? -(largest * scale + log2f(mass)) : -__builtin_huge_valf();
     }
   }
@@ -250,8 +256,8 @@ struct Scoring {
     for (int j = 0; j < kTile / 8; ++j)
 #pragma unroll
       for (int e = 0; e < 2; ++e)
-        columns[2 * j + e] = power_of_two(fmaf(logits[4 * j + e], scale, state.mass[0])) +
-                             power_of_two(fmaf(logits[4 * j + 2 + e], scale, state.mass[1]));
+        columns[2 * j + e] = power_of_two(fmaf(logits[4 * j + e], scale, state.mass[0]), j) +
+                             power_of_two(fmaf(logits[4 * j + 2 + e], scale, state.mass[1]), j);
 #pragma unroll
     for (int i = kColumns; i < kPadded; ++i) columns[i] = 0;
     // The eight lanes that share columns halve them among each other.
@@ -281,10 +287,10 @@ struct Scoring {
     const int barrier = 1 + half.which / 2;
     named_barrier_wait(barrier, kWarpgroupThreads);
     const int column = static_cast<int>(threadIdx.x) % kWarpgroupThreads;
-    if (column < kTile && state.out != nullptr && tile * kTile + column < k_clusters)
-      state.out[tile * kTile + column] = of_chunk[column] + of_chunk[kTile + column] +
-                                         of_chunk[2 * kTile + column] +
-                                         of_chunk[3 * kTile + column];
+    if (column < kTile && state.chunk >= 0 && tile * kTile + column < k_clusters)
+      sums[static_cast<std::int64_t>(state.chunk) * k_clusters + tile * kTile + column] =
+          of_chunk[column] + of_chunk[kTile + column] + of_chunk[2 * kTile + column] +
+          of_chunk[3 * kTile + column];
     named_barrier_wait(barrier, kWarpgroupThreads);
   }
 
@@ -332,8 +338,6 @@ std::string cluster_scores_hopper_refusal(const ClusterScoresParams& params, con
   if (q.size(2) != 64 && q.size(2) != 128) return "head_dim is neither 64 nor 128";
   if (!aligned_to(q.data(), 16) || q.stride(0) % 8 != 0 || q.stride(1) % 8 != 0)
     return "rows are not aligned to 16 bytes";
-  if (!aligned_to(params.k_mean.data(), 8) || params.k_mean.stride(0) % 2 != 0)
-    return "means are not aligned to 8 bytes";
   if (!(params.scale > 0)) return "the scale is not positive";
   return {};
 }
@@ -368,12 +372,11 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
     constexpr int kDim = decltype(dim_constant)::value;
     constexpr int kTile = decltype(tile_constant)::value;
     Means means{};
-    means.means = params.k_mean.as<float>();
-    means.means_stride = params.k_mean.stride(0);
+    means.centroids = params.k_mean.as<float>();
+    means.head_stride = params.k_mean.stride(0);
     means.offsets = params.k_offsets.as<std::int32_t>();
     means.offsets_stride = params.k_offsets.stride(0);
     means.clusters = k_clusters;
-    means.dim = dim;
     launch_pack_centroids<kDim, kTile>(means, heads, tile_count, packed, "cluster_scores", context);
     Scoring<kDim, kTile> job{};
     job.q = device_pointer<const __nv_bfloat16>(params.q);

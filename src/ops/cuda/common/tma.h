@@ -9,10 +9,6 @@
 
 namespace sparsevid::ops::cuda {
 
-__device__ inline void prefetch_tensor_map(const CUtensorMap& map) {
-  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
-}
-
 /// What the L2 cache should do with the lines of a copy: keep them, or give them up first.
 __device__ inline std::uint64_t l2_keep() {
   std::uint64_t policy;

@@ -74,8 +74,9 @@ void lloyd(AssignStep& assign, const KMeansParams& params, Context& context) {
   end.offsets = offsets.as<std::int32_t>();
   end.moved = movement.moved;
   end.norms = movement.norms;
-  end.roots = context.arena.array<int>(places);
-  end.whole = context.arena.array<unsigned char>(places);
+  end.scratch.parted = context.arena.array<int>(std::int64_t{state.heads} * state.count);
+  end.scratch.begins = context.arena.array<int>(places);
+  end.scratch.whole = context.arena.array<unsigned char>(places);
   end.tolerance = params.tolerance;
   start(state, params, context);
   for (int i = 0; i < params.max_iterations; ++i) {

@@ -1,12 +1,11 @@
 // Refilling of empty clusters and the test of convergence, one block a head.
 //
 // Refilling is a chain: each empty cluster takes half of what is the largest one by then. Splits
-// are few (none in most calls), so the block walks the chain and its warps share the work inside a
-// split. The members of a cluster that was split before still lie in the run of the sorted order
-// that its first owner, its root, had: a split reads that run and asks for labels.
-// It differs from the CPU's in this: a head in which a cluster was refilled never rests after that
-// iteration (the CPU looks how far the refilled centroids moved), and distances are f32.
-// Bound: latency; a few microseconds without empty clusters.
+// are few, so the block walks the chain and its warps share the work inside a split, four members
+// each at a time. A split also parts the cluster's run of the sorted order, so that the members of
+// every cluster stay neighbours there. It differs from the CPU's in this: a head in which a cluster
+// was refilled never rests after that iteration (the CPU looks how far the refilled centroids
+// moved), and distances are f32. Bound: latency; a few microseconds without empty clusters.
 #include "ops/cuda/kmeans/settle.h"
 
 #include "ops/cuda/common/elements.h"
@@ -16,8 +15,10 @@
 namespace sparsevid::ops::cuda {
 namespace {
 
-constexpr int kThreads = 1024;
+constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
+constexpr int kColumns = 128;   // whose sums a block adds up at a time
+constexpr int kRowsAtOnce = 4;  // of a warp
 
 /// Members that differ from their mean by less than this share of its squared norm are duplicates
 /// up to the rounding of the mean.
@@ -35,7 +36,7 @@ __device__ bool beats(const Candidate& a, const Candidate& b) {
 
 struct Block {
   Candidate candidates[kWarps];
-  float partial[2][kThreads];
+  float partial[kWarps * kColumns];
   int integers[kWarps];
 };
 
@@ -74,12 +75,11 @@ struct Settle {
   std::int64_t labels_stride;
   int* counts;
   std::int64_t counts_stride;
-  const int* order;
+  int* order;
   const int* offsets;
   const float* moved;
   const float* norms;
-  int* roots;
-  unsigned char* whole;
+  RefillScratch scratch;
   double tolerance;
 };
 
@@ -90,74 +90,109 @@ struct Head {
   std::int64_t row_stride;
   int* labels;
   int* counts;
-  const int* order;
-  const int* offsets;
-  float* centroids;
-  int* roots;
+  int* order;
+  int* parted;  // room for a run of the order
+  int* begins;  // of each cluster's run
   unsigned char* whole;
+  float* centroids;
   int dim, clusters;
 
-  /// Of a warp; every lane gets it.
-  __device__ float squared_distance(int row, const float* to) const {
-    float sum = 0;
-    for (int d = static_cast<int>(threadIdx.x) % 32; d < dim; d += 32) {
-      const float difference = to_float(x[row * row_stride + d]) - to[d];
-      sum += difference * difference;
-    }
-    return sum_lanes(sum);
-  }
-  __device__ float squared_distance(int row, int other) const {
-    float sum = 0;
-    for (int d = static_cast<int>(threadIdx.x) % 32; d < dim; d += 32) {
-      const float difference =
-          to_float(x[row * row_stride + d]) - to_float(x[other * row_stride + d]);
-      sum += difference * difference;
-    }
-    return sum_lanes(sum);
-  }
-  __device__ float squared_norm(int row) const {
-    float sum = 0;
-    for (int d = static_cast<int>(threadIdx.x) % 32; d < dim; d += 32) {
-      const float value = to_float(x[row * row_stride + d]);
-      sum += value * value;
-    }
-    return sum_lanes(sum);
-  }
+  __device__ float* centroid(int c) const { return centroids + static_cast<std::int64_t>(c) * dim; }
+  __device__ float value(int row, int d) const { return to_float(x[row * row_stride + d]); }
 };
 
-/// The means of clusters `from` and `into`, whose members lie in [begin, end) of the order.
-template <typename T>
-__device__ void move_to_means(const Head<T>& head, int begin, int end, int from, int into,
-                              Block& block) {
-  const int columns = min(head.dim, kThreads);
-  const int groups = kThreads / columns;
-  const int group = static_cast<int>(threadIdx.x) / columns;
-  for (int column = 0; column < head.dim; column += columns) {
-    const int d = column + static_cast<int>(threadIdx.x) % columns;
-    float sums[2] = {};
-    if (group < groups && d < head.dim) {
-      for (int p = begin + group; p < end; p += groups) {
-        const int row = head.order[p];
-        const int label = head.labels[row];
-        if (label == from) sums[0] += to_float(head.x[row * head.row_stride + d]);
-        if (label == into) sums[1] += to_float(head.x[row * head.row_stride + d]);
-      }
-    }
-    __syncthreads();
-    block.partial[0][threadIdx.x] = sums[0];
-    block.partial[1][threadIdx.x] = sums[1];
-    __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < 2 * columns; i += kThreads) {
-      const int which = i / columns;
-      const int own = column + i % columns;
-      if (own >= head.dim) continue;
-      float total = 0;
-      for (int g = 0; g < groups; ++g) total += block.partial[which][g * columns + i % columns];
-      const int c = which == 0 ? from : into;
-      head.centroids[static_cast<std::int64_t>(c) * head.dim + own] =
-          total / static_cast<float>(head.counts[c]);
+/// Calls body(rows, count) with up to kRowsAtOnce members for each warp; behind `count` rows
+/// repeat.
+template <typename T, typename Body>
+__device__ void for_members(const Head<T>& head, int begin, int end, const Body& body) {
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  for (int first = begin + warp * kRowsAtOnce; first < end; first += kWarps * kRowsAtOnce) {
+    int rows[kRowsAtOnce];
+#pragma unroll
+    for (int r = 0; r < kRowsAtOnce; ++r) rows[r] = head.order[min(first + r, end - 1)];
+    body(rows, min(kRowsAtOnce, end - first));
+  }
+}
+
+/// Squared distances of rows to a vector of f32; every lane of the warp gets them.
+template <typename T, typename To>
+__device__ void squared_distances(const Head<T>& head, const int (&rows)[kRowsAtOnce], const To& to,
+                                  float (&squared)[kRowsAtOnce]) {
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) squared[r] = 0;
+  for (int d = static_cast<int>(threadIdx.x) % 32; d < head.dim; d += 32) {
+    const float other = to(d);
+#pragma unroll
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      const float difference = head.value(rows[r], d) - other;
+      squared[r] += difference * difference;
     }
   }
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) squared[r] = sum_lanes(squared[r]);
+}
+
+/// The mean of a cluster whose members lie in [begin, end) of the order.
+template <typename T>
+__device__ void move_to_mean(const Head<T>& head, int c, int begin, int end, Block& block) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  for (int column = 0; column < head.dim; column += kColumns) {
+    float sums[kColumns / 32] = {};
+    for_members(head, begin, end, [&](const int(&rows)[kRowsAtOnce], int count) {
+#pragma unroll
+      for (int i = 0; i < kColumns / 32; ++i) {
+        const int d = column + 32 * i + lane;
+        if (d >= head.dim) break;
+        float values[kRowsAtOnce];
+#pragma unroll
+        for (int r = 0; r < kRowsAtOnce; ++r) values[r] = head.value(rows[r], d);
+#pragma unroll
+        for (int r = 0; r < kRowsAtOnce; ++r)
+          if (r < count) sums[i] += values[r];
+      }
+    });
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kColumns / 32; ++i)
+      block.partial[warp * kColumns + 32 * i + lane] = sums[i];
+    __syncthreads();
+    const int own = static_cast<int>(threadIdx.x);
+    if (own < kColumns && column + own < head.dim) {
+      float total = 0;
+      for (int w = 0; w < kWarps; ++w) total += block.partial[w * kColumns + own];
+      head.centroid(c)[column + own] = total / static_cast<float>(end - begin);
+    }
+  }
+  __syncthreads();
+}
+
+/// Reorders [begin, end): first the members that keep the label `from`, then the others, each in
+/// order.
+template <typename T>
+__device__ void part_run(const Head<T>& head, int begin, int end, int from, int kept,
+                         Block& block) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  int kept_before = 0;
+  for (int first = begin; first < end; first += kThreads) {
+    const int p = first + static_cast<int>(threadIdx.x);
+    const int row = p < end ? head.order[p] : -1;
+    const bool stays = row >= 0 && head.labels[row] == from;
+    const unsigned stay = __ballot_sync(0xffffffffU, stays);
+    __syncthreads();
+    if (lane == 0) block.integers[warp] = __popc(stay);
+    __syncthreads();
+    int place = kept_before + __popc(stay & ((1U << lane) - 1));
+    for (int w = 0; w < kWarps; ++w) {
+      if (w < warp) place += block.integers[w];
+      kept_before += block.integers[w];
+    }
+    if (row >= 0) head.parted[stays ? begin + place : begin + kept + (p - begin) - place] = row;
+  }
+  __syncthreads();
+  for (int p = begin + static_cast<int>(threadIdx.x); p < end; p += kThreads)
+    head.order[p] = head.parted[p];
   __syncthreads();
 }
 
@@ -165,57 +200,67 @@ __device__ void move_to_means(const Head<T>& head, int begin, int end, int from,
 /// and nothing changes, if they cannot be told apart.
 template <typename T>
 __device__ bool split(const Head<T>& head, int from, int into, Block& block) {
-  const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int begin = head.offsets[head.roots[from]];
-  const int end = head.offsets[head.roots[from] + 1];
-  const float* centroid = head.centroids + static_cast<std::int64_t>(from) * head.dim;
+  const int begin = head.begins[from];
+  const int members = head.counts[from];
+  const int end = begin + members;
+  const float* centroid = head.centroid(from);
+  const auto to_centroid = [&](int d) { return centroid[d]; };
   Candidate own{0, -1};
-  for (int p = begin + warp; p < end; p += kWarps) {
-    const int row = head.order[p];
-    if (head.labels[row] != from) continue;
-    const Candidate member{head.squared_distance(row, centroid), row};
-    if (member.value > 0 && beats(member, own)) own = member;
-  }
+  for_members(head, begin, end, [&](const int(&rows)[kRowsAtOnce], int count) {
+    float squared[kRowsAtOnce];
+    squared_distances(head, rows, to_centroid, squared);
+#pragma unroll
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      const Candidate member{squared[r], rows[r]};
+      if (r < count && member.value > 0 && beats(member, own)) own = member;
+    }
+  });
   const Candidate farthest = largest_of_block(own, block);
-  if (farthest.index < 0 || farthest.value <= kDuplicate * head.squared_norm(farthest.index))
-    return false;
+  if (farthest.index < 0) return false;
+  float norm = 0;
+  for (int d = lane; d < head.dim; d += 32)
+    norm += head.value(farthest.index, d) * head.value(farthest.index, d);
+  if (farthest.value <= kDuplicate * sum_lanes(norm)) return false;
   int moved = 0;
-  for (int p = begin + warp; p < end; p += kWarps) {
-    const int row = head.order[p];
-    if (head.labels[row] != from) continue;
-    const bool moves = row == farthest.index || head.squared_distance(row, farthest.index) <
-                                                    head.squared_distance(row, centroid);
-    __syncwarp();
-    if (!moves) continue;
-    if (lane == 0) {
-      head.labels[row] = into;
+  for_members(head, begin, end, [&](const int(&rows)[kRowsAtOnce], int count) {
+    float squared[kRowsAtOnce];
+    float to_farthest[kRowsAtOnce];
+    squared_distances(head, rows, to_centroid, squared);
+    squared_distances(
+        head, rows, [&](int d) { return head.value(farthest.index, d); }, to_farthest);
+#pragma unroll
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      const bool moves = rows[r] == farthest.index || to_farthest[r] < squared[r];
+      if (lane != 0 || r >= count || !moves) continue;
+      head.labels[rows[r]] = into;
       ++moved;
     }
-  }
+  });
   moved = sum_of_block(moved, block);
-  if (moved == head.counts[from]) {
+  if (moved == members) {
     for (int p = begin + static_cast<int>(threadIdx.x); p < end; p += kThreads)
-      if (head.labels[head.order[p]] == into) head.labels[head.order[p]] = from;
+      head.labels[head.order[p]] = from;
     __syncthreads();
     return false;
   }
-  __syncthreads();
+  const int kept = members - moved;
+  part_run(head, begin, end, from, kept, block);
   if (threadIdx.x == 0) {
-    head.counts[from] -= moved;
+    head.counts[from] = kept;
     head.counts[into] = moved;
-    head.roots[into] = head.roots[from];
+    head.begins[into] = begin + kept;
   }
-  __syncthreads();
-  move_to_means(head, begin, end, from, into, block);
+  move_to_mean(head, from, begin, begin + kept, block);
+  move_to_mean(head, into, begin + kept, end, block);
   return true;
 }
 
 /// Whether any cluster was refilled.
 template <typename T>
-__device__ bool refill(const Head<T>& head, Block& block) {
+__device__ bool refill(const Head<T>& head, const int* offsets, Block& block) {
   for (int c = static_cast<int>(threadIdx.x); c < head.clusters; c += kThreads) {
-    head.roots[c] = c;
+    head.begins[c] = offsets[c];
     head.whole[c] = 0;
   }
   __syncthreads();
@@ -241,7 +286,7 @@ __device__ bool refill(const Head<T>& head, Block& block) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) settle_kernel(const Settle<T> p) {
+__global__ void __launch_bounds__(kThreads, 1) settle_kernel(const Settle<T> p) {
   __shared__ Block block;
   const auto h = static_cast<std::int64_t>(blockIdx.x);
   if (p.state.resting[h] != 0) return;
@@ -252,29 +297,30 @@ __global__ void __launch_bounds__(kThreads) settle_kernel(const Settle<T> p) {
   head.labels = p.labels + h * p.labels_stride;
   head.counts = p.counts + h * p.counts_stride;
   head.order = p.order + h * p.state.count;
-  head.offsets = p.offsets + h * (clusters + 1);
+  head.parted = p.scratch.parted + h * p.state.count;
+  head.begins = p.scratch.begins + h * clusters;
+  head.whole = p.scratch.whole + h * clusters;
   head.centroids = p.state.centroids + h * clusters * p.state.dim;
-  head.roots = p.roots + h * clusters;
-  head.whole = p.whole + h * clusters;
   head.dim = p.state.dim;
   head.clusters = clusters;
+  const int* offsets = p.offsets + h * (clusters + 1);
   int empty = 0;
   float largest = 0;
   float norms = 0;
   for (int c = static_cast<int>(threadIdx.x); c < clusters; c += kThreads) {
-    const int members = head.offsets[c + 1] - head.offsets[c];
+    const int members = offsets[c + 1] - offsets[c];
     head.counts[c] = members;
     empty += members == 0 ? 1 : 0;
     largest = fmaxf(largest, p.moved[h * clusters + c]);
     norms += p.norms[h * clusters + c];
   }
   empty = sum_of_block(empty, block);
-  const bool refilled = empty > 0 && refill(head, block);
+  const bool refilled = empty > 0 && refill(head, offsets, block);
   __syncthreads();
   for (int c = static_cast<int>(threadIdx.x); c < clusters; c += kThreads)
     if (head.counts[c] > 0) p.state.usable[h * clusters + c] = 1;
   const float moved = largest_of_block({largest, 0}, block).value;
-  norms = sum_block(norms, block.partial[0]);
+  norms = sum_block(norms, block.partial);
   const double share = p.tolerance * norms / clusters;
   if (threadIdx.x == 0 && !refilled && sqrt(static_cast<double>(moved)) <= share)
     p.state.resting[h] = 1;
@@ -298,8 +344,7 @@ void settle(const SettleParams& params, Context& context) {
     p.offsets = params.offsets;
     p.moved = params.moved;
     p.norms = params.norms;
-    p.roots = params.roots;
-    p.whole = params.whole;
+    p.scratch = params.scratch;
     p.tolerance = params.tolerance;
     settle_kernel<<<params.state.heads, kThreads, 0, stream_of(context)>>>(p);
   });

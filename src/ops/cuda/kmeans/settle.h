@@ -5,17 +5,23 @@
 
 namespace sparsevid::ops::cuda {
 
+/// Device memory that refilling works in.
+struct RefillScratch {
+  int* parted;           // [heads, count]
+  int* begins;           // [heads, clusters]
+  unsigned char* whole;  // [heads, clusters]: the cluster cannot be split
+};
+
 struct SettleParams {
   LloydState state;
   TensorView x;
   TensorView labels;
-  TensorView counts;     ///< written from the offsets, then kept up to date
-  const int* order;      ///< [heads, count]: rows by their label
-  const int* offsets;    ///< [heads, clusters + 1]
-  const float* moved;    ///< [heads, clusters]: squared distance a centroid moved
-  const float* norms;    ///< [heads, clusters]: of the centroids
-  int* roots;            ///< [heads, clusters], scratch
-  unsigned char* whole;  ///< [heads, clusters], scratch
+  TensorView counts;   ///< written from the offsets, then kept up to date
+  int* order;          ///< [heads, count]: rows by their label; refilling changes it
+  const int* offsets;  ///< [heads, clusters + 1]
+  const float* moved;  ///< [heads, clusters]: squared distance a centroid moved
+  const float* norms;  ///< [heads, clusters]: of the centroids
+  RefillScratch scratch;
   double tolerance;
 };
 void settle(const SettleParams& params, Context& context);
