@@ -11,7 +11,8 @@ BENCH ?=
 
 # Threads of tests that run at the same time must not spin while they wait for each other.
 CTEST := OMP_WAIT_POLICY=passive ctest --output-on-failure --no-tests=error -j $(JOBS)
-CXX_FILES = $(shell find src apps include examples -name '*.h' -o -name '*.cc' -o -name '*.c')
+CXX_FILES = $(shell find src apps include examples -name '*.h' -o -name '*.cc' -o -name '*.c' \
+                   -o -name '*.cu')
 FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cc')))
 # A compiler cache where there is one.
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(notdir $(shell command -v ccache))
@@ -55,6 +56,7 @@ check: layers format-check tidy  ## layers, format and clang-tidy
 
 layers:
 	python3 tools/check_layers_test.py
+	python3 tools/synthetic_checkpoint_test.py
 	python3 tools/check_layers.py
 
 format-check:

@@ -142,6 +142,12 @@ class CheckLayersTest(unittest.TestCase):
     def test_a_source_file_that_nothing_builds_is_named(self):
         files = {"src/base/log.cc": "", "src/CMakeLists.txt": "# add_subdirectory(base)\n"}
         self.assert_one(files, "no CMakeLists.txt reached from the root")
+        files = {
+            "src/ops/cuda/kmeans/lloyd.cu": "",
+            "src/ops/cuda/CMakeLists.txt": "file(GLOB_RECURSE sources *.cu)\n",
+            "src/ops/CMakeLists.txt": "add_subdirectory(cuda)\n",
+        }
+        self.assertEqual(self.problems(files), [])
         files = {"src/base/log.cc": "", "src/base/CMakeLists.txt": "add_library(x other.cc)\n"}
         self.assert_one(files, "does not build it")
 

@@ -23,6 +23,7 @@ struct Flags {
   std::string model;
   std::string dtype = "auto";
   std::string vae_dtype = "f32";
+  std::string linear = "dtype";
   std::string sigmas = "current";
   std::string log;
   std::map<std::string, std::string> attention;  // as given
@@ -122,6 +123,11 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
   describe(command.add_option("--vae-dtype", flags.vae_dtype, "The same for the decoder")
                ->check(one_of("f32|bf16")),
            kMachine, "TYPE", "f32");
+  describe(command
+               .add_option("--linear", flags.linear,
+                           "fp8: the transformer's large matrices in e4m3, on a GPU")
+               ->check(one_of("dtype|fp8")),
+           kMachine, "TYPE", "dtype");
   describe(command.add_option("--threads", flags.options.threads, "0: all cores")
                ->check(whole_number(0, 4096)),
            kMachine, "N", "0");
@@ -158,6 +164,7 @@ void generate(Flags& flags, const CLI::App& command) {
   GenerateOptions& options = flags.options;
   options.precision = precision_of(flags.dtype);
   options.vae_precision = precision_of(flags.vae_dtype);
+  options.fp8_linears = flags.linear == "fp8";
   options.legacy_sigmas = flags.sigmas == "legacy";
   options.check_memory = !flags.skip_memory_check;
   options.save_latents = command.count("--save-latents") > 0;

@@ -10,10 +10,10 @@
 namespace sparsevid {
 
 struct BenchOptions {
-  std::string filter;    ///< only names that contain it; empty: all
+  std::string filter;           ///< only names that contain it; empty: all
   std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
   int threads = 0;              ///< 0: all cores
-  double seconds = 0.5;  ///< at least this long per case
+  double seconds = 0.5;         ///< at least this long per case
   const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -35,8 +35,10 @@ struct GenerateOptions {
 
   Precision precision = Precision::automatic;  ///< text encoder and transformer
   Precision vae_precision = Precision::f32;
+  /// On a GPU: multiply the transformer's large matrices in fp8 (e4m3, a scale for each row).
+  bool fp8_linears = false;
   std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
-  int threads = 0;  ///< 0: all cores this process may use
+  int threads = 0;              ///< 0: all cores this process may use
 
   std::string attention;  ///< a name of attention_method_list(); empty: the checkpoint's default
   std::map<std::string, double> attention_settings;  ///< by the names of attention_setting_list()

@@ -7,12 +7,17 @@
 #include "base/log.h"
 #include "core/host_to_device.h"
 #include "ops/copy.h"
+#include "ops/quantize_rows.h"
 
 namespace sparsevid::nn {
 namespace {
 
 bool is_convertible(DType dtype) {
   return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
+std::size_t scale_bytes(const Shape& shape) {
+  return static_cast<std::size_t>(shape[0]) * sizeof(float);
 }
 
 void append(std::string& message, std::string_view what, const std::vector<std::string>& names) {
@@ -29,6 +34,11 @@ void WeightTable::add(std::string name, const Shape& shape, TensorView& destinat
   entries_.push_back({std::move(name), shape, &destination, precision, false});
 }
 
+void WeightTable::add_large(std::string name, const Shape& shape, TensorView& destination,
+                            TensorView& scale) {
+  entries_.push_back({std::move(name), shape, &destination, Precision::large, false, &scale});
+}
+
 void WeightTable::add_optional(std::string name, const Shape& shape, TensorView& destination,
                                Precision precision) {
   entries_.push_back({std::move(name), shape, &destination, precision, true});
@@ -42,9 +52,20 @@ void WeightTable::ignore(std::string pattern) { ignored_.push_back(std::move(pat
 
 std::size_t WeightTable::bytes() const {
   std::size_t sum = 0;
-  for (const auto& entry : entries_)
+  for (const auto& entry : entries_) {
     sum += static_cast<std::size_t>(entry.shape.numel()) * size_of(kept_dtype(entry, compute_));
+    if (quantized(entry)) sum += scale_bytes(entry.shape);
+  }
   return sum;
+}
+
+void WeightTable::convert(const TensorView& from, const TensorView& to, const TensorView& scale,
+                          Context& context) {
+  if (scale.defined()) {
+    ops::quantize_rows({.x = from, .out = to, .scale = scale}, context);
+  } else {
+    ops::copy({from, to}, context);
+  }
 }
 
 const TensorView* WeightTable::find(const Checkpoint& checkpoint, const std::string& name) const {
@@ -102,15 +123,15 @@ LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) 
     fail(ErrorKind::bad_file, "{}: the tensors are not those of this model: {}",
          checkpoint.folder().string(), message);
   }
-  LoadedWeights loaded =
-      context.device == Device::cpu ? convert(checkpoint, context) : upload(checkpoint, context);
+  LoadedWeights loaded = context.device == Device::cpu ? load_to_cpu(checkpoint, context)
+                                                       : upload(checkpoint, context);
   log(LogCategory::memory, "{}: {} weights, {} bytes mapped, {} bytes converted to {} or moved",
       checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.owned_bytes,
       to_string(compute_));
   return loaded;
 }
 
-LoadedWeights WeightTable::convert(const Checkpoint& checkpoint, Context& context) const {
+LoadedWeights WeightTable::load_to_cpu(const Checkpoint& checkpoint, Context& context) const {
   LoadedWeights loaded;
   for (const auto& entry : entries_) {
     const auto* view = find(checkpoint, entry.name);
@@ -122,7 +143,12 @@ LoadedWeights WeightTable::convert(const Checkpoint& checkpoint, Context& contex
       loaded.mapped_bytes += view->bytes();
     } else {
       Tensor copy(kept, entry.shape);
-      ops::copy({*view, copy}, context);
+      if (quantized(entry)) {
+        loaded.owned.emplace_back(DType::f32, Shape{entry.shape[0]});
+        *entry.scale = loaded.owned.back();
+        loaded.owned_bytes += entry.scale->bytes();
+      }
+      convert(*view, copy, entry.scale != nullptr ? *entry.scale : TensorView(), context);
       *entry.destination = copy;
       loaded.owned_bytes += copy->bytes();
       loaded.owned.push_back(std::move(copy));
@@ -139,7 +165,7 @@ LoadedWeights WeightTable::upload(const Checkpoint& checkpoint, Context& context
   };
   struct Move {
     const TensorView* from;
-    TensorView* to;
+    const Entry* entry;
     DType kept;
     std::size_t offset;
   };
@@ -150,8 +176,9 @@ LoadedWeights WeightTable::upload(const Checkpoint& checkpoint, Context& context
     const auto* view = find(checkpoint, entry.name);
     if (view == nullptr) continue;
     const DType kept = kept_dtype(entry, view->dtype());
-    moves.push_back({view, entry.destination, kept, total});
+    moves.push_back({view, &entry, kept, total});
     total += aligned(static_cast<std::size_t>(entry.shape.numel()) * size_of(kept));
+    if (quantized(entry)) total += aligned(scale_bytes(entry.shape));
     if (kept != view->dtype()) most_converted = std::max(most_converted, view->bytes());
   }
   LoadedWeights loaded;
@@ -161,14 +188,23 @@ LoadedWeights WeightTable::upload(const Checkpoint& checkpoint, Context& context
   for (const Move& move : moves) {
     context.check_cancelled();
     const Shape& shape = move.from->shape();
-    *move.to = {memory->as<std::uint8_t>() + move.offset, move.kept, shape, context.device};
+    const TensorView to(memory->as<std::uint8_t>() + move.offset, move.kept, shape, context.device);
+    *move.entry->destination = to;
     if (move.kept == move.from->dtype()) {
-      stage.copy(*move.from, *move.to);
-    } else {
-      const TensorView as_stored(raw->data(), move.from->dtype(), shape, context.device);
-      stage.copy(*move.from, as_stored);
-      ops::copy({as_stored, *move.to}, context);
+      stage.copy(*move.from, to);
+      continue;
     }
+    TensorView scale;
+    if (quantized(*move.entry)) {
+      scale = {static_cast<std::uint8_t*>(to.data()) + aligned(to.bytes()),
+               DType::f32,
+               {shape[0]},
+               context.device};
+      *move.entry->scale = scale;
+    }
+    const TensorView as_stored(raw->data(), move.from->dtype(), shape, context.device);
+    stage.copy(*move.from, as_stored);
+    convert(as_stored, to, scale, context);
   }
   wait_for(context.device, context.stream);
   loaded.owned_bytes = total;

@@ -12,9 +12,10 @@
 
 namespace sparsevid::nn {
 
-/// In which type a weight is kept: the type the model computes in, always f32, or as it is stored
-/// (tables of which few rows are read).
-enum class Precision : std::uint8_t { compute, f32, stored };
+/// In which type a weight is kept: the type the model computes in, always f32, as it is stored
+/// (tables of which few rows are read), or, for the large matrices of a model, fp8 where that is
+/// asked for and the type the model computes in elsewhere.
+enum class Precision : std::uint8_t { compute, f32, stored, large };
 
 /// Memory of weights that could not be used where the file is mapped: converted to another type, or
 /// moved to a GPU.
@@ -35,11 +36,14 @@ struct WeightMismatch {
 
 class WeightTable {
  public:
-  explicit WeightTable(DType compute) : compute_(compute) {}
+  /// `fp8`: matrices declared as large are kept in e4m3 with a scale for each row.
+  explicit WeightTable(DType compute, bool fp8 = false) : compute_(compute), fp8_(fp8) {}
 
   /// A tensor that has to be there. `destination` is set by load(); it must not move until then.
   void add(std::string name, const Shape& shape, TensorView& destination,
            Precision precision = Precision::compute);
+  /// A large matrix; `scale` is set, to [rows] f32, where it is kept in fp8.
+  void add_large(std::string name, const Shape& shape, TensorView& destination, TensorView& scale);
   /// A tensor that may be missing; `destination` is left alone then.
   void add_optional(std::string name, const Shape& shape, TensorView& destination,
                     Precision precision = Precision::compute);
@@ -66,6 +70,7 @@ class WeightTable {
     TensorView* destination;
     Precision precision;
     bool optional;
+    TensorView* scale = nullptr;
   };
   struct Alias {
     std::string name;
@@ -73,14 +78,20 @@ class WeightTable {
   };
   DType kept_dtype(const Entry& entry, DType stored) const {
     if (entry.precision == Precision::stored) return stored;
+    if (entry.precision == Precision::large && fp8_) return DType::u8;
     return entry.precision == Precision::f32 ? DType::f32 : compute_;
   }
-  LoadedWeights convert(const Checkpoint& checkpoint, Context& context) const;
+  bool quantized(const Entry& entry) const { return entry.scale != nullptr && fp8_; }
+  /// `from` into the type of `to`, which is fp8 where `scale` is defined.
+  static void convert(const TensorView& from, const TensorView& to, const TensorView& scale,
+                      Context& context);
+  LoadedWeights load_to_cpu(const Checkpoint& checkpoint, Context& context) const;
   LoadedWeights upload(const Checkpoint& checkpoint, Context& context) const;
   const TensorView* find(const Checkpoint& checkpoint, const std::string& name) const;
   bool expects(const std::string& name) const;
 
   DType compute_;
+  bool fp8_;
   std::vector<Entry> entries_;
   std::vector<Alias> aliases_;
   std::vector<std::string> ignored_;

@@ -46,7 +46,7 @@ class FakeRecipe : public Recipe {
   std::unique_ptr<TextEncoder> load_text_encoder(DType, Context&) const override {
     fail(ErrorKind::internal, "the fake has no text encoder");
   }
-  std::unique_ptr<Dit> load_dit(DType, Context&) const override {
+  std::unique_ptr<Dit> load_dit(DType, bool, Context&) const override {
     fail(ErrorKind::internal, "the fake has no transformer");
   }
   std::unique_ptr<Vae> load_vae(DType, Context&) const override {

@@ -161,7 +161,7 @@ class Run {
     {
       const Stopwatch watch(*this, "loading transformer");
       progress_.begin(Stage::loading, 0);
-      dit = recipe_.load_dit(settings_.dtype, context_);
+      dit = recipe_.load_dit(settings_.dtype, settings_.fp8_linears, context_);
     }
     context_.check_cancelled();
     Scheduler scheduler = recipe_.scheduler();

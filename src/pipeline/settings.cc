@@ -92,6 +92,9 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.vae_dtype = options.vae_precision == Precision::automatic
                            ? DType::f32
                            : dtype_of(options.vae_precision, settings.device);
+  settings.fp8_linears = options.fp8_linears;
+  require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
+          "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
   settings.threads = options.threads == 0 ? available_cores() : options.threads;
   settings.attention = choose_attention(recipe, settings.height, options);
 
@@ -130,6 +133,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"sigmas", settings.legacy_sigmas ? "legacy" : "current"},
       {"device", std::string(to_string(settings.device))},
       {"dtype", std::string(to_string(settings.dtype))},
+      {"linear", settings.fp8_linears ? "fp8" : std::string(to_string(settings.dtype))},
       {"scheduler", recipe.scheduler().class_name()},
       {"model", recipe.folder().filename().string()},
       {"family", std::string(recipe.family())},

@@ -29,6 +29,7 @@ struct Settings {
   Device device = Device::cpu;
   DType dtype = DType::f32;
   DType vae_dtype = DType::f32;
+  bool fp8_linears = false;
   int threads = 1;
   AttentionOptions attention;
   bool decode_only = false;  ///< latents come from a file

@@ -55,11 +55,12 @@ struct WanDit::Activations {
   TensorView mlp;      // [mlp_rows, ffn_dim]
 };
 
-void WanDit::Attention::declare(nn::WeightTable& table, const std::string& name, int dim) {
-  to_q.declare(table, name + ".to_q", dim, dim);
-  to_k.declare(table, name + ".to_k", dim, dim);
-  to_v.declare(table, name + ".to_v", dim, dim);
-  to_out.declare(table, name + ".to_out.0", dim, dim);
+void WanDit::Attention::declare(nn::WeightTable& table, const std::string& name, int dim,
+                                nn::Precision of_tokens) {
+  to_q.declare(table, name + ".to_q", dim, dim, true, nn::Precision::large);
+  to_k.declare(table, name + ".to_k", dim, dim, true, of_tokens);
+  to_v.declare(table, name + ".to_v", dim, dim, true, of_tokens);
+  to_out.declare(table, name + ".to_out.0", dim, dim, true, nn::Precision::large);
   table.add(name + ".norm_q.weight", {dim}, norm_q, nn::Precision::f32);
   table.add(name + ".norm_k.weight", {dim}, norm_k, nn::Precision::f32);
 }
@@ -83,23 +84,26 @@ void WanDit::declare(nn::WeightTable& table) {
     Block& block = blocks_[i];
     table.add(name + "scale_shift_table", {1, kModulations, dim}, block.scale_shift_table,
               nn::Precision::f32);
-    block.self.declare(table, name + "attn1", dim);
-    block.cross.declare(table, name + "attn2", dim);
+    block.self.declare(table, name + "attn1", dim, nn::Precision::large);
+    // Keys and values of the text are few and computed once.
+    block.cross.declare(table, name + "attn2", dim, nn::Precision::compute);
     if (config_.cross_attn_norm) {
       table.add(name + "norm2.weight", {dim}, block.norm2_weight, nn::Precision::f32);
       table.add(name + "norm2.bias", {dim}, block.norm2_bias, nn::Precision::f32);
     }
-    block.ffn_in.declare(table, name + "ffn.net.0.proj", dim, config_.ffn_dim);
-    block.ffn_out.declare(table, name + "ffn.net.2", config_.ffn_dim, dim);
+    block.ffn_in.declare(table, name + "ffn.net.0.proj", dim, config_.ffn_dim, true,
+                         nn::Precision::large);
+    block.ffn_out.declare(table, name + "ffn.net.2", config_.ffn_dim, dim, true,
+                          nn::Precision::large);
   }
   table.add("scale_shift_table", {1, 2, dim}, scale_shift_table_, nn::Precision::f32);
   proj_out_.declare(table, "proj_out", dim, config_.out_channels * config_.patch_volume());
 }
 
 WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-               Context& context)
+               Context& context, bool fp8)
     : config_(config), dtype_(dtype), device_(context.device), checkpoint_(std::move(checkpoint)) {
-  nn::WeightTable table(dtype);
+  nn::WeightTable table(dtype, fp8);
   declare(table);
   weights_ = table.load(*checkpoint_, context);
   patch_embedding_.weight = patch_embedding_weight_.reshape(
@@ -113,10 +117,10 @@ nn::WeightMismatch WanDit::check(const WanConfig& config, const Checkpoint& chec
   return table.compare(checkpoint);
 }
 
-MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, Device device,
+MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, bool fp8, Device device,
                           const Shape& latents) {
   WanDit unloaded(config, dtype, device);
-  nn::WeightTable table(dtype);
+  nn::WeightTable table(dtype, fp8);
   unloaded.declare(table);
   return {table.bytes(), unloaded.workspace_bytes(latents), unloaded.kept_bytes(latents)};
 }
@@ -243,9 +247,13 @@ void WanDit::self_attention(const Block& block, const TensorView& modulation,
                               .out = act.y},
                              context);
   }
-  block.self.to_q.apply(act.y, act.q, context);
-  block.self.to_k.apply(act.y, act.k, context);
-  block.self.to_v.apply(act.y, act.v, context);
+  {
+    const Arena::Scope scope(context.arena);
+    const nn::LinearInput y = block.self.to_q.prepare(act.y, context);
+    block.self.to_q.apply(y, act.q, context);
+    block.self.to_k.apply(y, act.k, context);
+    block.self.to_v.apply(y, act.v, context);
+  }
   const Shape split = {tokens, heads, head_dim};
   {
     const Zone zone(context.profile, "dit.norm");

@@ -16,9 +16,10 @@ namespace sparsevid {
 class WanDit final : public Dit {
  public:
   /// `dtype` f32 or bf16 is what the large matrices and activations use; norms, modulation and the
-  /// time embedding stay in f32, as in the published model.
+  /// time embedding stay in f32, as in the published model. `fp8`: the matrices of the blocks that
+  /// all tokens pass are kept and multiplied in e4m3.
   WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-         Context& context);
+         Context& context, bool fp8 = false);
 
   int latent_channels() const override { return config_.in_channels; }
   int layers() const override { return config_.num_layers; }
@@ -41,7 +42,7 @@ class WanDit final : public Dit {
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const WanConfig& config, const Checkpoint& checkpoint);
   /// What a model of this config takes, from the config alone.
-  static MemoryNeed memory(const WanConfig& config, DType dtype, Device device,
+  static MemoryNeed memory(const WanConfig& config, DType dtype, bool fp8, Device device,
                            const Shape& latents);
 
  private:
@@ -52,7 +53,8 @@ class WanDit final : public Dit {
   struct Attention {
     nn::Linear to_q, to_k, to_v, to_out;
     TensorView norm_q, norm_k;  // [dim] f32
-    void declare(nn::WeightTable& table, const std::string& name, int dim);
+    /// `of_tokens`: how keys' and values' matrices are kept.
+    void declare(nn::WeightTable& table, const std::string& name, int dim, nn::Precision of_tokens);
   };
   struct Block {
     TensorView scale_shift_table;  // [1, 6, dim] f32

@@ -144,9 +144,9 @@ TEST(Wan, ThePublishedModelsHaveTheTensorsAndParametersThatTheReferenceHas) {
     const WanConfig config = WanConfig::parse(json);
     EXPECT_EQ(WanDit::check(config, foreign).missing.size(), model.tensors);
     EXPECT_EQ(WanDit::check(config, foreign).unexpected, std::vector<std::string>{"x"});
-    EXPECT_EQ(
-        WanDit::memory(config, DType::f32, Device::cpu, {16, 21, 60, 104}).weights / sizeof(float),
-        model.parameters);
+    EXPECT_EQ(WanDit::memory(config, DType::f32, false, Device::cpu, {16, 21, 60, 104}).weights /
+                  sizeof(float),
+              model.parameters);
   }
 }
 

@@ -42,12 +42,8 @@ __global__ void __launch_bounds__(kThreads) cluster_statistics_kernel(const Stat
   const int c = static_cast<int>(blockIdx.x);
   const int head = static_cast<int>(blockIdx.y);
   if (kMovement && p.resting[head] != 0) return;
-  // Sums lie as [element of a pack, thread], and a gap keeps both stores by thread and loads by
-  // column off each other's banks.
-  constexpr int kPitch = kThreads + 32 / kWidth;
-  __shared__ float sums[kVariance ? 2 : 1][kWidth * kPitch];
-  __shared__ float first_member[kThreads * kWidth];
-  __shared__ float2 of_warps[kThreads / 32];
+  __shared__ float partial[(kVariance ? 2 : 1) * kThreads * kWidth];
+  __shared__ float of_warps[2][kThreads / 32];
   const int* offsets = p.offsets + head * p.offsets_stride;
   const int begin = offsets[c];
   const int end = offsets[c + 1];
@@ -61,11 +57,7 @@ __global__ void __launch_bounds__(kThreads) cluster_statistics_kernel(const Stat
   float moved = 0;
   float norm = 0;
   for (int column = 0; column < p.dim; column += columns_at_once) {
-    const int pack_column = static_cast<int>(threadIdx.x) % p.packs * kWidth;
-    const int own = column + pack_column;
-    float before = 0;  // of this thread's first column, asked for while the rows are on their way
-    if (kMovement && column + static_cast<int>(threadIdx.x) < p.dim)
-      before = mean[column + threadIdx.x];
+    const int own = column + static_cast<int>(threadIdx.x) % p.packs * kWidth;
     float first[kWidth] = {};
     float sum[kWidth] = {};
     float squares[kVariance ? kWidth : 1] = {};
@@ -95,24 +87,24 @@ __global__ void __launch_bounds__(kThreads) cluster_statistics_kernel(const Stat
     __syncthreads();
 #pragma unroll
     for (int w = 0; w < kWidth; ++w) {
-      sums[0][w * kPitch + threadIdx.x] = sum[w];
-      if constexpr (kVariance) sums[1][w * kPitch + threadIdx.x] = squares[w];
-      if (group == 0) first_member[pack_column + w] = first[w];
+      partial[threadIdx.x * kWidth + w] = sum[w];
+      if constexpr (kVariance) partial[(kThreads + threadIdx.x) * kWidth + w] = squares[w];
     }
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < columns_at_once; i += kThreads) {
       const int d = column + i;
       if (d >= p.dim) break;
-      const int place = i % kWidth * kPitch + i / kWidth;
       float total = 0;
       float total_squares = 0;
       for (int g = 0; g < groups; ++g) {
-        total += sums[0][place + g * p.packs];
-        if constexpr (kVariance) total_squares += sums[1][place + g * p.packs];
+        total += partial[g * columns_at_once + i];
+        if constexpr (kVariance)
+          total_squares += partial[kThreads * kWidth + g * columns_at_once + i];
       }
-      const float value = first_member[i] + total * factor;
+      const float around = begin < end ? to_float(x[order[begin] * p.row_stride + d]) : 0;
+      const float value = around + total * factor;
       if constexpr (kMovement) {
-        if (i >= kThreads) before = mean[d];
+        const float before = mean[d];
         moved += (value - before) * (value - before);
         norm += value * value;
       }
@@ -123,15 +115,12 @@ __global__ void __launch_bounds__(kThreads) cluster_statistics_kernel(const Stat
     }
   }
   if constexpr (kMovement) {
-    moved = sum_lanes(moved);
-    norm = sum_lanes(norm);
-    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = {moved, norm};
-    __syncthreads();
-    if (threadIdx.x != 0) return;
-    float2 all = {0, 0};
-    for (const float2& of_warp : of_warps) all = {all.x + of_warp.x, all.y + of_warp.y};
-    p.movement.moved[head * p.clusters + c] = all.x;
-    p.movement.norms[head * p.clusters + c] = sqrtf(all.y);
+    const float all_moved = sum_block(moved, of_warps[0]);
+    const float all_norm = sum_block(norm, of_warps[1]);
+    if (threadIdx.x == 0) {
+      p.movement.moved[head * p.clusters + c] = all_moved;
+      p.movement.norms[head * p.clusters + c] = sqrtf(all_norm);
+    }
   }
 }
 

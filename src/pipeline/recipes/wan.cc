@@ -98,8 +98,8 @@ class WanRecipe final : public Recipe {
   std::unique_ptr<TextEncoder> load_text_encoder(DType dtype, Context& context) const override {
     return std::make_unique<Umt5Encoder>(text_, weights_of(folder_, kTextEncoder), dtype, context);
   }
-  std::unique_ptr<Dit> load_dit(DType dtype, Context& context) const override {
-    return std::make_unique<WanDit>(dit_, weights_of(folder_, kTransformer), dtype, context);
+  std::unique_ptr<Dit> load_dit(DType dtype, bool fp8, Context& context) const override {
+    return std::make_unique<WanDit>(dit_, weights_of(folder_, kTransformer), dtype, context, fp8);
   }
   std::unique_ptr<Vae> load_vae(DType dtype, Context& context) const override {
     return std::make_unique<WanVae>(vae_, weights_of(folder_, kVae), dtype, context);
@@ -117,10 +117,13 @@ class WanRecipe final : public Recipe {
       plan.phases.push_back({"text",
                              {{named("text encoder weights", settings.dtype), text.weights},
                               {"activations", text.workspace, true}}});
-      const MemoryNeed dit = WanDit::memory(dit_, settings.dtype, settings.device, latents);
+      const MemoryNeed dit =
+          WanDit::memory(dit_, settings.dtype, settings.fp8_linears, settings.device, latents);
       plan.phases.push_back(
           {"sampling",
-           {{named("transformer weights", settings.dtype), dit.weights},
+           {{settings.fp8_linears ? "transformer weights (fp8)"
+                                  : named("transformer weights", settings.dtype),
+             dit.weights},
             {"activations", dit.workspace, true},
             {"text keys and values, rotation", dit.kept},
             {settings.attention.method + " attention",

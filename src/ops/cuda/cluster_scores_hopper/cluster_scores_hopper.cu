@@ -26,7 +26,6 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 constexpr float kLog2E = 1.4426950408889634F;
-constexpr int kPolynomialEvery = 0;
 constexpr int kChunk = 64;
 constexpr int kChunksOfBlock = kRowsOfBlock / kChunk;
 constexpr std::int64_t kMostSumBytes = 64 << 20;  // of chunks: as many heads at a time as fit
@@ -153,13 +152,15 @@ struct Scoring {
   __device__ int chunk(int item, const RowHalf& half) const {
     return item % blocks_of_head * kChunksOfBlock + half.which;
   }
-  __device__ const void* row(int item, int index) const {
+  __device__ void find_rows(int item, const RowHalf& half, const void* (&rows)[2]) const {
     const int h = head(item);
-    const int which =
-        min(item % blocks_of_head * kChunksOfBlock + index / kChunk, chunk_count(h) - 1);
-    const Chunk own = chunks[static_cast<std::int64_t>(h) * most_chunks + which];
-    const int token = order[h * order_stride + own.begin + min(index % kChunk, own.count - 1)];
-    return q + h * head_stride + token * row_stride;
+    const int last = chunk_count(h) - 1;
+    const Chunk own =
+        chunks[static_cast<std::int64_t>(h) * most_chunks + min(chunk(item, half), last)];
+    const int* tokens = order + h * order_stride + own.begin;
+    const __nv_bfloat16* of_head = q + h * head_stride;
+    rows[0] = of_head + tokens[min(half.upper, own.count - 1)] * row_stride;
+    rows[1] = of_head + tokens[min(half.upper + 8, own.count - 1)] * row_stride;
   }
   __device__ void begin(int item, const RowHalf& half, Half& state) const {
     const int h = head(item);
@@ -201,29 +202,16 @@ struct Scoring {
       const float2 size = pairs[4 * j];
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
-        state.mass[r] += size.x * power_of_two(fmaf(logits[4 * j + 2 * r], scale, minus[r]), j);
-        state.mass[r] += size.y * power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, minus[r]), j);
+        state.mass[r] += size.x * power_of_two(fmaf(logits[4 * j + 2 * r], scale, minus[r]));
+        state.mass[r] += size.y * power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, minus[r]));
       }
     }
   }
 
-  /// 2^x for x up to 0, of the columns of block `j`: some of them without the special function
-  /// unit.
-  __device__ static float power_of_two(float x, int j) {
+  __device__ static float power_of_two(float x) {
     float result;
-    if (kPolynomialEvery == 0 || j % kPolynomialEvery != kPolynomialEvery - 1) {
-      asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-      return result;
-    }
-    // The whole part goes to the exponent; the rest, within a half of 0, into a polynomial that is
-    // right to 1e-4. Adding 1.5 2^23 leaves the whole part in the lowest bits.
-    constexpr float kRounder = 12582912.0F;
-    x = fmaxf(x, -126.0F);
-    const float rounded = x + kRounder;
-    const float rest = x - (rounded - kRounder);
-    result =
-        fmaf(fmaf(fmaf(.0551714359F, rest, .242610811F), rest, .693260991F), rest, .999928093F);
-    return __int_as_float(__float_as_int(result) + (__float_as_int(rounded) << 23));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
   }
 
   __device__ void between_passes(const RowHalf& half, Half& state) const {
@@ -256,8 +244,8 @@ struct Scoring {
     for (int j = 0; j < kTile / 8; ++j)
 #pragma unroll
       for (int e = 0; e < 2; ++e)
-        columns[2 * j + e] = power_of_two(fmaf(logits[4 * j + e], scale, state.mass[0]), j) +
-                             power_of_two(fmaf(logits[4 * j + 2 + e], scale, state.mass[1]), j);
+        columns[2 * j + e] = power_of_two(fmaf(logits[4 * j + e], scale, state.mass[0])) +
+                             power_of_two(fmaf(logits[4 * j + 2 + e], scale, state.mass[1]));
 #pragma unroll
     for (int i = kColumns; i < kPadded; ++i) columns[i] = 0;
     // The eight lanes that share columns halve them among each other.

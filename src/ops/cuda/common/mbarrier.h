@@ -27,8 +27,9 @@ __device__ inline void barrier_arrive(Barrier* barrier) {
                : "memory");
 }
 
-/// Arrives at the barrier of the same place in block `rank` of the cluster: that this thread is done
-/// reading, so it orders no stores (a release of the cluster's scope costs a fence of the whole GPU).
+/// Arrives at the barrier of the same place in block `rank` of the cluster: that this thread is
+/// done reading, so it orders no stores (a release of the cluster's scope costs a fence of the
+/// whole GPU).
 __device__ inline void barrier_arrive_at(Barrier* barrier, std::uint32_t rank) {
   asm volatile(
       "{\n"

@@ -66,9 +66,11 @@ struct Assignment {
   __device__ int first_row(int item, const RowHalf& half) const {
     return item % blocks_of_head * kRowsOfBlock + half.which * 64 + half.upper;
   }
-  __device__ const void* row(int item, int index) const {
-    const int row = min(item % blocks_of_head * kRowsOfBlock + index, count - 1);
-    return x + item / blocks_of_head * head_stride + row * row_stride;
+  __device__ void find_rows(int item, const RowHalf& half, const void* (&rows)[2]) const {
+    const int row = first_row(item, half);
+    const __nv_bfloat16* head = x + item / blocks_of_head * head_stride;
+    rows[0] = head + min(row, count - 1) * row_stride;
+    rows[1] = head + min(row + 8, count - 1) * row_stride;
   }
   __device__ void begin(int, const RowHalf&, Half& state) const {
     state.best[0] = state.best[1] = kInfinity;

@@ -4,19 +4,15 @@
 //   75,600 x 1,000 a head. What follows (argmin, softmax) must happen where the sums are.
 // Plan: a persistent grid, one block of 3 warpgroups on each multiprocessor. One thread streams
 // tiles
-//   of up to 128 centroids (centroid_tiles.h) through a ring; a warp brings the rows of the next
-//   item, one bulk copy a row, gathered ones too. Two warpgroups hold twice 64 rows as left
-//   operands in registers and see every tile. The product of one half runs while the sums of the
-//   other are read, and the two warpgroups drift apart, so the tensor cores always find work.
-// Shared memory: 80 KiB of rows (256 of 256 bytes and a gap that spreads them over the banks), a
-// ring
-//   of 29 KiB stages at 112 x 128, as many as fit.
-// Registers: 232 a thread: 128 sums, 64 left operands.
+//   of up to 128 centroids (centroid_tiles.h) through a ring; the two others hold twice 64 rows as
+//   left operands in registers and see every tile. The product of one half runs while the sums of
+//   the other are read, and the two warpgroups drift apart, so the tensor cores always find work.
+//   The next rows are loaded as soon as the last product with these is done.
+// Shared memory: a ring of 29 KiB stages at 112 x 128, as many as fit.
+// Registers: 240 a thread: 128 sums, 64 left operands.
 // Tried: three warpgroups with tiles of 200 centroids, 100 sums and 160 registers: ptxas checks a
 //   product against the 128 registers that 512 threads start with, and refuses. A product in flight
-//   across the end of the loop: ptxas serialises all of them. Rows straight from global memory to
-//   registers: all of a block's come at once between two items, 1.5 us that nothing hides (a
-//   prefetch to L2 does not help: 64 KB through 64 bytes a clock); 415 TFLOP/s with 300 centroids.
+//   across the end of the loop: ptxas serialises all of them.
 // Bound: the tensor cores; of the centroids 256 KB pass from L2 for 256 rows, 3 GB for a pass over
 //   40 x 75,600 rows and 1,000 centroids, which takes less than half the time of the products.
 #pragma once
@@ -37,8 +33,8 @@ namespace sparsevid::ops::cuda {
 constexpr int kRowGroups = 2;  // warpgroups with twice 64 rows each
 constexpr int kRowsOfBlock = 128 * kRowGroups;
 constexpr int kRowProductThreads = (kRowGroups + 1) * kWarpgroupThreads;
-constexpr int kProducerRegisters = 40;
-constexpr int kConsumerRegisters = 232;
+constexpr int kProducerRegisters = 24;
+constexpr int kConsumerRegisters = 240;
 // Warpgroups exchange the registers that the block starts with; one that asks for more waits
 // forever.
 static_assert(kProducerRegisters + kRowGroups * kConsumerRegisters <=
@@ -47,11 +43,9 @@ static_assert(kProducerRegisters + kRowGroups * kConsumerRegisters <=
 template <int kDim, int kTile, int kExtraBytes>
 struct RowProductMemory {
   static constexpr int kStageBytes = CentroidTile<kDim, kTile>::kStageBytes;
-  static constexpr int kRowPitch = kDim * 2 + 64;
-  static constexpr int kRowBytes = kRowsOfBlock * kRowPitch;
-  static constexpr int kFree = 227 * 1024 - 1024 - 256 - kRowBytes - kExtraBytes;
+  static constexpr int kFree = 227 * 1024 - 1024 - 256 - kExtraBytes;
   static constexpr int kStages = kFree / kStageBytes < 8 ? kFree / kStageBytes : 8;
-  static constexpr int kBytes = 1024 + kStages * kStageBytes + kRowBytes + kExtraBytes + 256;
+  static constexpr int kBytes = 1024 + kStages * kStageBytes + kExtraBytes + 256;
 };
 
 /// A half of a warpgroup's rows in one thread. Which lane holds what of a product is in wgmma.h:
@@ -63,13 +57,21 @@ struct RowHalf {
   int quarter;
 };
 
+/// The four threads that share two rows ask for their lines.
+template <int kDim>
+__device__ void prefetch_rows(const void* (&rows)[2], int quarter) {
+  const char* row = static_cast<const char*>(quarter < 2 ? rows[0] : rows[1]);
+  if (kDim * 2 > 128 || quarter % 2 == 0)
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(row + quarter % 2 * 128));
+}
+
 /// Job: a type with
 ///   kDim, kTile, kPasses, kExtraBytes (shared memory of its own); items, tile_count
 ///   Half: the state of a half
 ///   bool skip(item): there is nothing to do; the same for all threads
 ///   const void* tiles(item): the centroids of its head, tile_count tiles
-///   const void* row(item, index): of the rows of an item
-///   void begin(item, half, state)
+///   void find_rows(item, half, rows): the thread's two rows
+///   void begin(item, half, state): they are loaded
 ///   void consume<kPass>(tile, sums, floats, half, state, extra)
 ///   void between_passes(half, state)
 ///   void end(item, half, state)
@@ -83,19 +85,14 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
   extern __shared__ unsigned char unaligned[];
   // By an offset, so that the compiler still knows it for shared memory.
   unsigned char* shared = unaligned + (1024 - shared_address(unaligned) % 1024) % 1024;
-  unsigned char* shared_rows = shared + kStages * Memory::kStageBytes;
-  unsigned char* extra = shared_rows + Memory::kRowBytes;
+  unsigned char* extra = shared + kStages * Memory::kStageBytes;
   auto* filled = reinterpret_cast<Barrier*>(extra + Job::kExtraBytes);
   Barrier* emptied = filled + kStages;
-  Barrier* rows_filled = emptied + kStages;
-  Barrier* rows_emptied = rows_filled + 1;
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
       barrier_init(&filled[i], 1);
       barrier_init(&emptied[i], 4 * kRowGroups);
     }
-    barrier_init(rows_filled, 1);
-    barrier_init(rows_emptied, 4 * kRowGroups);
     barrier_init_fence();
   }
   __syncthreads();
@@ -104,21 +101,8 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
 
   if (threadIdx.x < kWarpgroupThreads) {
     give_up_registers<kProducerRegisters>();
-    const int warp = static_cast<int>(threadIdx.x) / 32;
     const std::uint64_t keep = l2_keep();
-    const std::uint64_t give_up = l2_give_up();
-    std::uint32_t rows_parity = 1;
     for (int item = static_cast<int>(blockIdx.x); item < job.items; item += gridDim.x) {
-      if (warp == 1 && !job.skip(item)) {
-        barrier_wait(rows_emptied, rows_parity);
-        rows_parity ^= 1;
-        if (threadIdx.x == 32) barrier_arrive_expect(rows_filled, kRowsOfBlock * kDim * 2);
-        __syncwarp();
-#pragma unroll 2
-        for (int r = static_cast<int>(threadIdx.x) - 32; r < kRowsOfBlock; r += 32)
-          copy_bytes(shared_rows + r * Memory::kRowPitch, job.row(item, r), kDim * 2, rows_filled,
-                     give_up);
-      }
       if (threadIdx.x != 0 || job.skip(item)) continue;
       const auto* tile = static_cast<const unsigned char*>(job.tiles(item));
       int left = job.tile_count;
@@ -152,20 +136,12 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
     typename Job::Half other_state;
     float sums[kTile / 2];
     float other_sums[kTile / 2];
-    std::uint32_t rows_parity = 0;
-    const auto load = [&](const RowHalf& of, RowPart(&to)[kDim / 32]) {
-      const unsigned char* upper =
-          shared_rows + (of.which * 64 + of.upper) * Memory::kRowPitch + of.quarter * 16;
-      const unsigned char* lower = upper + 8 * Memory::kRowPitch;
+    const void* begins[2][2];  // of the rows of the two halves
+    const auto load = [&](const void*(&from)[2], RowPart(&to)[kDim / 32]) {
+      const auto* upper = static_cast<const uint4*>(from[0]) + half.quarter;
+      const auto* lower = static_cast<const uint4*>(from[1]) + half.quarter;
 #pragma unroll
-      for (int i = 0; i < kDim / 32; ++i)
-        to[i] = {*reinterpret_cast<const uint4*>(upper + 64 * i),
-                 *reinterpret_cast<const uint4*>(lower + 64 * i)};
-    };
-    const auto release_rows = [&] {
-      rows_parity ^= 1;
-      __syncwarp();
-      if (lane == 0) barrier_arrive(rows_emptied);
+      for (int i = 0; i < kDim / 32; ++i) to[i] = {__ldg(upper + 4 * i), __ldg(lower + 4 * i)};
     };
     const auto multiply = [&](const RowPart(&left)[kDim / 32], float(&to)[kTile / 2], int stage) {
       const unsigned char* tile = shared + stage * Memory::kStageBytes;
@@ -194,10 +170,10 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
     };
     int item = next_item(static_cast<int>(blockIdx.x));
     if (item < job.items) {
-      barrier_wait(rows_filled, rows_parity);
-      load(half, rows);
-      load(other_half, other_rows);
-      release_rows();
+      job.find_rows(item, half, begins[0]);
+      job.find_rows(item, other_half, begins[1]);
+      load(begins[0], rows);
+      load(begins[1], other_rows);
     }
     while (item < job.items) {
       const int next = next_item(item + static_cast<int>(gridDim.x));
@@ -210,19 +186,20 @@ __global__ void __launch_bounds__(kRowProductThreads, 1) row_products(const Job 
           barrier_wait(&filled[turn.stage], turn.parity);
           multiply(rows, sums, turn.stage);
           multiply(other_rows, other_sums, turn.stage);
+          if (last_pass && tile == 0 && next < job.items) {
+            // By the time they are loaded the next rows have come to L2.
+            job.find_rows(next, half, begins[0]);
+            job.find_rows(next, other_half, begins[1]);
+            prefetch_rows<kDim>(begins[0], half.quarter);
+            prefetch_rows<kDim>(begins[1], half.quarter);
+          }
           wgmma_wait<1>();
           pin_registers(sums);
-          if (rows_are_done) {
-            barrier_wait(rows_filled, rows_parity);
-            load(half, rows);
-          }
+          if (rows_are_done) load(begins[0], rows);
           job.template consume<kPass>(tile, sums, floats(turn.stage), half, state, extra);
           wgmma_wait<0>();
           pin_registers(other_sums);
-          if (rows_are_done) {
-            load(other_half, other_rows);
-            release_rows();
-          }
+          if (rows_are_done) load(begins[1], other_rows);
           job.template consume<kPass>(tile, other_sums, floats(turn.stage), other_half, other_state,
                                       extra);
           __syncwarp();
