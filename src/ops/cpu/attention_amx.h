@@ -132,21 +132,13 @@ class AmxRun {
   }
 
   void load_queries() {
-    auto* rows = reinterpret_cast<std::uint16_t*>(rows_);
     for (int l = 0; l < lanes_; ++l) {
       const Lane to = lane(l);
-      for (int i = 0; i < kTile; ++i) {
-        const int row = l * kTile + i;
-        if (row < tile_.q.count) {
-          read_row<true>(tile_.q, row, tile_.head_dim, padded_, rows + i * padded_);
-        } else {
-          for (int d = 0; d < padded_; ++d) rows[i * padded_ + d] = 0;
-        }
-      }
-      const auto* words = reinterpret_cast<const std::uint32_t*>(rows_);
+      const std::uint32_t* rows[kTile];
+      for (int i = 0; i < kTile; ++i) rows[i] = query_row(l * kTile + i, i);
       for (int w = 0; w < words_; w += kTile) {
         Vec r[kTile];
-        for (int i = 0; i < kTile; ++i) r[i] = Simd::load_words(words + i * words_ + w);
+        for (int i = 0; i < kTile; ++i) r[i] = Simd::load_words(rows[i] + w);
         Simd::transpose(r);
         for (int i = 0; i < kTile; ++i) Simd::store_words(to.q + (w + i) * kTile, r[i]);
       }
@@ -156,6 +148,22 @@ class AmxRun {
       Simd::store(to.total, Simd::zero());
       for (int i = 0; i < kTile * padded_; i += kTile) Simd::store(to.out + i, Simd::zero());
     }
+  }
+
+  /// A row where it lies if nothing has to be added to it, else a copy.
+  const std::uint32_t* query_row(int row, int place) const {
+    auto* copy = reinterpret_cast<std::uint16_t*>(rows_) + place * padded_;
+    if (row < tile_.q.count && tile_.q.is_bf16 && tile_.head_dim == padded_) {
+      prefetch_row(tile_.q, row + kRowsAhead, padded_);
+      return reinterpret_cast<const std::uint32_t*>(
+          static_cast<const std::uint16_t*>(tile_.q.data) + row_offset(tile_.q, row));
+    }
+    if (row < tile_.q.count) {
+      read_row<true>(tile_.q, row, tile_.head_dim, padded_, copy);
+    } else {
+      for (int d = 0; d < padded_; ++d) copy[d] = 0;
+    }
+    return reinterpret_cast<const std::uint32_t*>(copy);
   }
 
   /// Units [first, end) of the list.
@@ -501,10 +509,20 @@ class AmxRun {
     alignas(64) float factor[kTile];
     Simd::store(factor, Simd::reciprocal_or_zero(Simd::load(from.total)));
     for (int i = 0; i < kTile && index * kTile + i < tile_.out.count; ++i) {
-      for (int column = 0; column < padded_; column += kTile)
-        Simd::store(rows_ + column, Simd::mul(Simd::load(from.out + column * kTile + i * kTile),
-                                              Simd::set1(factor[i])));
-      write_row(tile_.out, index * kTile + i, tile_.head_dim, rows_);
+      const Vec f = Simd::set1(factor[i]);
+      const auto column = [&](int c) {
+        return Simd::mul(Simd::load(from.out + c * kTile + i * kTile), f);
+      };
+      const int row = index * kTile + i;
+      if (tile_.out.is_bf16 && tile_.head_dim == padded_) {
+        auto* to = static_cast<std::uint16_t*>(const_cast<void*>(tile_.out.data)) +
+                   row_offset(tile_.out, row);
+        for (int c = 0; c < padded_; c += 2 * kTile)
+          Bf16Micro::store_rounded(to + c, column(c), column(c + kTile));
+      } else {
+        for (int c = 0; c < padded_; c += kTile) Simd::store(rows_ + c, column(c));
+        write_row(tile_.out, row, tile_.head_dim, rows_);
+      }
     }
   }
 
