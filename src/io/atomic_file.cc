@@ -85,7 +85,7 @@ void check_output_path(const fs::path& path, OutputKind kind) {
 std::uint64_t free_disk_space(const fs::path& path) {
   std::error_code error;
   auto info = fs::space(path, error);
-  if (error) info = fs::space(folder_of(path), error);
+  if (error) info = fs::space(folder_of(without_trailing_slash(path)), error);
   require(!error, ErrorKind::io, "{}: cannot find out the free space: {}", path.string(),
           error.message());
   return info.available;

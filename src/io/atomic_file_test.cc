@@ -169,6 +169,7 @@ TEST(WriteFile, MoreThanTheFreeSpaceIsRefusedBeforeWriting) {
 TEST(FreeDiskSpace, IsKnownForFilesThatDoNotExistYet) {
   const TemporaryFolder folder;
   EXPECT_GT(free_disk_space(folder / "later.mp4"), 0U);
+  EXPECT_GT(free_disk_space(folder / "frames/"), 0U);
   error_of(ErrorKind::io, [&] { free_disk_space(folder / "none/later.mp4"); });
 }
 

@@ -105,6 +105,11 @@ std::size_t Umt5Encoder::workspace_bytes(int tokens) const {
 
 Tensor Umt5Encoder::encode(std::span<const int> ids, Context& context) {
   const Zone zone(context.profile, "text_encoder");
+  for (const int id : ids)
+    require(id >= 0 && id < config_.vocab_size, ErrorKind::bad_input,
+            "text encoder: expected tokens below {}, its vocab_size, found {}: does the tokenizer "
+            "belong to it?",
+            config_.vocab_size, id);
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const std::int64_t dim = config_.d_model;
   const std::int64_t heads = config_.num_heads;
@@ -123,9 +128,6 @@ Tensor Umt5Encoder::encode(std::span<const int> ids, Context& context) {
   const TensorView up = take({tokens, config_.d_ff});
   const TensorView bias = context.arena.tensor(DType::f32, {heads, tokens, tokens});
 
-  for (const int id : ids)
-    require(id >= 0 && id < config_.vocab_size, ErrorKind::bad_input,
-            "token id: expected 0 to {}, found {}", config_.vocab_size - 1, id);
   const TensorView id_view = context.arena.tensor(DType::i32, {tokens});
   transfer({const_cast<int*>(ids.data()), DType::i32, {tokens}}, id_view, context);
   std::vector<int> bucket_of_distance;

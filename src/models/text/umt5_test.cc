@@ -42,6 +42,15 @@ TEST(Umt5, Bf16IsNoFurtherFromFp32ThanTheReferencesOwnBf16) {
   EXPECT_GT(ours, 1e-4);
 }
 
+TEST(Umt5, TokensOutsideOfTheVocabularyAreRefused) {
+  const auto path = golden_path("wan_t2v_tiny") / "text_encoder";
+  const Umt5Config config = Umt5Config::parse(Json::read(path / "config.json"));
+  Context context;
+  Umt5Encoder encoder(config, std::make_shared<Checkpoint>(path), DType::f32, context);
+  for (const int id : {-1, config.vocab_size})
+    EXPECT_THROW(encoder.encode(std::vector{1, id}, context), Error) << id;
+}
+
 TEST(Umt5, BucketsOfRelativePositionsAgreeWithTheReference) {
   const Golden golden = read_golden("ops.safetensors");
   const TensorView distance = golden.get("umt5.distance");

@@ -38,8 +38,10 @@ MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, const Shape& 
   WanVaeEncoder encoder;
   nn::WeightTable table(dtype);
   decoder.declare(table, config);
+  // Convolutions keep a packed copy of each weight they have used; a clip is only decoded.
+  const std::size_t packed = table.bytes();
   encoder.declare(table, config);
-  return {table.bytes(), decoder.workspace_bytes(latents[2], latents[3])};
+  return {table.bytes(), decoder.workspace_bytes(latents[2], latents[3]), packed};
 }
 
 std::array<int, 3> WanVae::compression() const {

@@ -2,9 +2,8 @@
 #include "ops/cpu/attention_amx.h"
 
 #include "ops/cpu/amx_tiles.h"
-#include "ops/cpu/attention_tile_run.h"
 
 namespace sparsevid::ops::cpu {
-const AttentionKernel kAttentionAmx = kernel_of<AmxMicro<AmxTiles>>("amx", 256);
+const AttentionKernel kAttentionAmx = amx_kernel<AmxTiles>("amx");
 
 }  // namespace sparsevid::ops::cpu

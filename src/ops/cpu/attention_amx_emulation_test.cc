@@ -2,10 +2,9 @@
 // tested on CPUs that have AVX-512 BF16 but no AMX.
 #include "ops/cpu/amx_tiles_emulated.h"
 #include "ops/cpu/attention_amx.h"
-#include "ops/cpu/attention_tile_run.h"
 
 namespace sparsevid::ops::cpu {
 extern const AttentionKernel kAttentionAmxEmulated;
-const AttentionKernel kAttentionAmxEmulated = kernel_of<AmxMicro<EmulatedTiles>>("amx", 256);
+const AttentionKernel kAttentionAmxEmulated = amx_kernel<EmulatedTiles>("amx");
 
 }  // namespace sparsevid::ops::cpu

@@ -47,13 +47,6 @@ struct VectorMicro {
   static constexpr int kUnrolledGroups = 3;
   using Block = KeyBlock<kBlockKeys, kGroup>;
 
-  static void begin() {}
-  static void end() {}
-  /// Words of scratch that `prepare` needs for a block.
-  static std::size_t block_words(int) { return 0; }
-  /// Once for each block, before its sub-tiles.
-  static void prepare(Block&, std::uint32_t*) {}
-
   /// logits[key][row] = keys . q + bias; top = max over the keys.
   template <int kV>
   static void logits(const std::uint32_t* q, const Block& block, float* logits, Vec* top) {
@@ -68,7 +61,7 @@ struct VectorMicro {
 
   /// out[column][row] (+)= sum over the groups of weights[group][row] . values[group][column].
   template <int kV>
-  static void accumulate(std::uint32_t* weights, const Block& block, float* out, bool first) {
+  static void accumulate(const std::uint32_t* weights, const Block& block, float* out, bool first) {
     constexpr int kMany = kV == 4 ? 6 : kV == 1 ? 16 : kLanes == 8 ? 4 : 8;
     constexpr int kFew = kMany == 6 ? 4 : kMany;
     int column = 0;

@@ -24,6 +24,10 @@ struct Bf16Micro : VectorMicro<Avx512, Bf16Product> {
                          21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
   }
+  /// Rounds 32 neighbours.
+  static void store_rounded(std::uint16_t* to, __m512 lower, __m512 upper) {
+    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(upper, lower));
+  }
 };
 
 }  // namespace

@@ -59,6 +59,11 @@ void PackedHeads::pack(const AttentionRows& k, const AttentionRows& v, std::int6
   kernel_.pack_values(v, head_dim_, values(head, group));
 }
 
+void PackedHeads::clear(std::int64_t head, std::int64_t begin, std::int64_t end) const {
+  std::fill(keys(head, begin), keys(head, end), std::byte{0});
+  std::fill(values(head, begin), values(head, end), std::byte{0});
+}
+
 TileScratch::TileScratch(const AttentionKernel& kernel, int head_dim, int threads, Arena& arena)
     : bytes_(aligned(kernel.scratch_bytes(head_dim, kernel.tile_rows))),
       memory_(arena.array<std::byte>(static_cast<std::int64_t>(bytes_) * threads)) {}

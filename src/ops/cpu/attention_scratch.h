@@ -36,6 +36,8 @@ struct PackedHeads {
   /// Writes the rows of k and v, the same rows of both, from `group` on.
   void pack(const AttentionRows& k, const AttentionRows& v, std::int64_t head,
             std::int64_t group) const;
+  /// Zeros in the groups [begin, end).
+  void clear(std::int64_t head, std::int64_t begin, std::int64_t end) const;
 
  private:
   const AttentionKernel& kernel_;
@@ -75,6 +77,10 @@ struct KeyList {
   void add_keys(std::int64_t first, std::int64_t keys, int group) {
     for (std::int64_t left = keys; left > 0; left -= group)
       groups[count++] = {static_cast<std::int32_t>(first++), {0, left > 1 ? 0 : kMasked}};
+  }
+  void add(const KeyGroup* from, int many) {
+    std::copy_n(from, many, groups + count);
+    count += many;
   }
   void pad(const AttentionKernel& kernel) {
     while (count % kernel.group_multiple != 0) groups[count++] = kNoKeys;

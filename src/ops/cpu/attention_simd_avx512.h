@@ -38,6 +38,11 @@ struct Avx512 {
   static Vec finite_or(Vec x, Vec other) {
     return _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask(x, set1(-__builtin_inff()), _CMP_LE_OQ), other);
   }
+  /// `limit` where x is finite, -inf elsewhere.
+  static Vec limit_where_finite(Vec x, float limit) {
+    const __mmask16 not_finite = _mm512_cmp_ps_mask(x, set1(-__builtin_inff()), _CMP_LE_OQ);
+    return _mm512_mask_mov_ps(set1(limit), not_finite, set1(-__builtin_inff()));
+  }
   /// 1 / x, 0 where x is 0.
   static Vec reciprocal_or_zero(Vec x) {
     return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(x, zero(), _CMP_NEQ_UQ), set1(1), x);

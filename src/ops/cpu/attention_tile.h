@@ -54,6 +54,8 @@ struct AttentionKernel {
   const char* name;
   int group;           ///< keys in a group: 1 or 2
   int group_multiple;  ///< lists are padded to a multiple of this with groups of bias -inf
+  int group_run;       ///< so many groups of a list, from each multiple of it on, are read in place
+                       ///< where they are neighbours, copied otherwise
   int tile_rows;       ///< most rows of a tile
   int element_bytes;   ///< of packed keys and values
   int head_dim_multiple;

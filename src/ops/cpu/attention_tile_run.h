@@ -6,6 +6,7 @@
 #include "ops/cpu/attention_micro.h"
 #include "ops/cpu/attention_pack.h"
 #include "ops/cpu/attention_tile.h"
+#include "ops/cpu/flush_denormals.h"
 
 namespace sparsevid::ops::cpu {
 namespace {
@@ -25,8 +26,8 @@ class TileRun {
   }
 
   static void run(const AttentionTile& tile) {
+    const FlushDenormals flush;
     TileRun work(tile);
-    Micro::begin();
     work.load_queries();
     for (int group = 0; group < tile.group_count; group += Block::kGroups) {
       work.load_block(group);
@@ -35,7 +36,6 @@ class TileRun {
     // Stores wait for their cache lines one after the other, unless asked for together.
     for (int i = 0; i < tile.out.count; ++i) prefetch_row(tile.out, i, tile.head_dim);
     for (int s = 0; s < work.subs_; ++s) work.store(s);
-    Micro::end();
   }
 
  private:
@@ -68,8 +68,7 @@ class TileRun {
   }
   static std::size_t shared_floats(int padded) {
     const int rows = Micro::kBlockKeys + Micro::kBlockKeys / kGroup + padded;
-    return static_cast<std::size_t>(kRows) * static_cast<std::size_t>(rows) +
-           Micro::block_words(padded);
+    return static_cast<std::size_t>(kRows) * static_cast<std::size_t>(rows);
   }
 
   explicit TileRun(const AttentionTile& tile)
@@ -78,7 +77,6 @@ class TileRun {
     logits_ = memory;
     weights_ = reinterpret_cast<std::uint32_t*>(logits_ + Micro::kBlockKeys * kRows);
     rows_ = logits_ + (Micro::kBlockKeys + Micro::kBlockKeys / kGroup) * kRows;
-    gathered_ = reinterpret_cast<std::uint32_t*>(rows_ + padded_ * kRows);
     subs_memory_ = memory + shared_floats(padded_);
     vecs_ = (tile.q.count + kLanes - 1) / kLanes;
     subs_ = (vecs_ + Micro::kVecs - 1) / Micro::kVecs;
@@ -152,7 +150,6 @@ class TileRun {
       }
     }
     block_.biased = bias_bits != 0;
-    Micro::prepare(block_, gathered_);
   }
 
   /// Asks for group `g` of the next block, which may lie anywhere, while there is arithmetic to do.
@@ -328,7 +325,6 @@ class TileRun {
   float* logits_;           // [kBlockKeys][kRows]
   std::uint32_t* weights_;  // [kBlockKeys / kGroup][kRows]
   float* rows_;             // [kRows][padded]
-  std::uint32_t* gathered_;
   float* subs_memory_;
   Block block_;
 };
@@ -338,6 +334,7 @@ constexpr AttentionKernel kernel_of(const char* name, int tile_rows) {
   return {name,
           Micro::kGroup,
           Micro::kGroupMultiple,
+          1,
           tile_rows,
           Micro::kBf16 ? 2 : 4,
           Micro::kHeadDimMultiple,

@@ -13,6 +13,10 @@ namespace {
 
 /// Clusters packed by one thread at a time; even, so that pairs of means are not split.
 constexpr std::int64_t kPackClusters = 16;
+/// The largest group_run of a kernel.
+constexpr int kMostRun = 16;
+/// Rows of the widest lanes of a kernel: pieces of a cluster begin with whole ones.
+constexpr std::int64_t kLaneRows = 16;
 
 /// Some queries of one query cluster.
 struct Tile {
@@ -37,7 +41,9 @@ class BlockSparse {
         head_dim_(static_cast<int>(params.q.size(2))),
         has_tail_(params.k_mean.defined()),
         tail_begin_((k_len_ + (kernel.group - 1) * k_clusters_) / kernel.group),
-        groups_(tail_begin_ + (has_tail_ ? divide_up(k_clusters_, kernel.group) : 0)) {}
+        groups_(tail_begin_ + (has_tail_ ? divide_up(k_clusters_, kernel.group * kernel.group_run) *
+                                               kernel.group_run
+                                         : 0)) {}
 
   void run() {
     const std::int64_t heads = params_.q.size(0);
@@ -108,6 +114,9 @@ class BlockSparse {
         packed.pack(attention_rows(params_.k_mean[from], nullptr, begin, end - begin),
                     attention_rows(params_.v_mean[from], nullptr, begin, end - begin), head,
                     tail_begin_ + begin / kernel_.group);
+      // A run of means is read to its end.
+      if (has_tail_ && end == k_clusters_)
+        packed.clear(head, tail_begin_ + divide_up(k_clusters_, kernel_.group), groups_);
     });
   }
 
@@ -122,8 +131,8 @@ class BlockSparse {
         const std::int64_t keys = keys_chosen(head, c);
         const auto pieces = static_cast<std::int32_t>(divide_up(rows, kernel_.tile_rows));
         for (std::int32_t piece = 0; piece < pieces; ++piece) {
-          const auto first = static_cast<std::int32_t>(std::int64_t{rows} * piece / pieces);
-          const auto last = static_cast<std::int32_t>(std::int64_t{rows} * (piece + 1) / pieces);
+          const std::int32_t first = piece_begin(rows, piece, pieces);
+          const std::int32_t last = piece_begin(rows, piece + 1, pieces);
           tiles_[count++] = {static_cast<std::int32_t>(head), static_cast<std::int32_t>(c),
                              begin + first, last - first, keys * (last - first)};
         }
@@ -131,6 +140,11 @@ class BlockSparse {
     }
     std::sort(tiles_, tiles_ + count, [](const Tile& a, const Tile& b) { return a.cost > b.cost; });
     return count;
+  }
+
+  static std::int32_t piece_begin(std::int32_t rows, std::int64_t piece, std::int64_t pieces) {
+    const std::int64_t lanes = divide_up(rows, kLaneRows);
+    return std::min(rows, static_cast<std::int32_t>(lanes * piece / pieces * kLaneRows));
   }
 
   std::int64_t keys_chosen(std::int64_t head, std::int64_t cluster) const {
@@ -142,28 +156,52 @@ class BlockSparse {
     return keys;
   }
 
+  /// The chosen keys: runs that the kernel reads in place, and runs put together of what is left of
+  /// others.
   KeyList list_of(const Tile& tile) const {
     KeyList list{lists_ + list_stride_ * thread_index()};
+    KeyGroup rest[2 * kMostRun];
+    int rest_count = 0;
     const std::uint8_t* choice = chosen(tile.head, tile.cluster);
     const std::int32_t* offsets = k_offsets(tile.head);
     const std::int32_t* begin = begin_of_cluster_ + tile.head * (k_clusters_ + 1);
-    for (std::int64_t c = 0; c < k_clusters_; ++c)
-      if (choice[c] != 0) list.add_keys(begin[c], offsets[c + 1] - offsets[c], kernel_.group);
+    for (std::int64_t c = 0; c < k_clusters_; ++c) {
+      if (choice[c] == 0) continue;
+      const std::int64_t before = list.count;
+      for (; c < k_clusters_ && choice[c] != 0; ++c)
+        list.add_keys(begin[c], offsets[c + 1] - offsets[c], kernel_.group);
+      const std::int64_t left = (list.count - before) % kernel_.group_run;
+      list.count -= left;
+      std::copy_n(list.groups + list.count, left, rest + rest_count);
+      rest_count += static_cast<int>(left);
+      if (rest_count < kernel_.group_run) continue;
+      rest_count -= kernel_.group_run;
+      list.add(rest + rest_count, kernel_.group_run);
+    }
     if (has_tail_) add_tail(tile, list);
+    list.add(rest, rest_count);
     list.pad(kernel_);
     return list;
   }
 
+  /// The means of clusters that are not chosen, whole runs of them.
   void add_tail(const Tile& tile, KeyList& list) const {
     const std::uint8_t* choice = chosen(tile.head, tile.cluster);
     const float* bias = tail_bias_ + tile.head * k_clusters_;
     const auto bias_of = [&](std::int64_t c) {
       return c < k_clusters_ && choice[c] == 0 ? bias[c] : kMasked;
     };
-    for (std::int64_t c = 0; c < k_clusters_; c += kernel_.group) {
-      const KeyGroup means = {static_cast<std::int32_t>(tail_begin_ + c / kernel_.group),
-                              {bias_of(c), kernel_.group > 1 ? bias_of(c + 1) : kMasked}};
-      if (means.bias[0] != kMasked || means.bias[1] != kMasked) list.groups[list.count++] = means;
+    const std::int64_t run = std::int64_t{kernel_.group} * kernel_.group_run;
+    for (std::int64_t first = 0; first < k_clusters_; first += run) {
+      const std::int64_t before = list.count;
+      bool any = false;
+      for (std::int64_t c = first; c < first + run; c += kernel_.group) {
+        const KeyGroup means = {static_cast<std::int32_t>(tail_begin_ + c / kernel_.group),
+                                {bias_of(c), kernel_.group > 1 ? bias_of(c + 1) : kMasked}};
+        any |= means.bias[0] != kMasked || means.bias[1] != kMasked;
+        list.groups[list.count++] = means;
+      }
+      if (!any) list.count = before;
     }
   }
 

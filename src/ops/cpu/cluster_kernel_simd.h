@@ -8,6 +8,7 @@
 #include "ops/cpu/attention_micro.h"
 #include "ops/cpu/attention_pack.h"
 #include "ops/cpu/cluster_kernel.h"
+#include "ops/cpu/flush_denormals.h"
 
 namespace sparsevid::ops::cpu {
 namespace {
@@ -159,6 +160,7 @@ inline void add_softmax_of_rows(float* products, const float* bias, float scale,
 template <typename Simd, bool kBf16>
 void add_softmax(float* products, const float* bias, float scale, int columns, int rows,
                  float* sum) {
+  const FlushDenormals flush;
   const auto exp2 = [](typename Simd::Vec x) {
     if constexpr (kBf16) return Simd::exp2(x, kExp2Degree3);
     return Simd::exp2(x, kExp2Degree5);
@@ -179,6 +181,7 @@ void raise_top(const float* products, int columns, int rows, float* top) {
 
 template <typename Simd>
 void weigh_bands(const BandWeights& block) {
+  const FlushDenormals flush;
   using Vec = typename Simd::Vec;
   const Vec width = Simd::set1(block.width);
   for (int k = 0; k < block.keys; ++k) {

@@ -137,6 +137,7 @@ class WanRecipe final : public Recipe {
     const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, latents);
     plan.phases.push_back({"decoding",
                            {{named("vae weights", settings.vae_dtype), vae.weights},
+                            {"packed weights", vae.kept},
                             {"activations", vae.workspace, true},
                             {"latents", latent_bytes}}});
     return plan;
