@@ -17,7 +17,7 @@ FUZZERS = $(basename $(notdir $(shell find src -name '*_fuzz.cc')))
 # A compiler cache where there is one.
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(notdir $(shell command -v ccache))
 
-.PHONY: help dependencies build demo test install format check layers format-check tidy sanitize \
+.PHONY: help dependencies build demo test cuda install format check layers format-check tidy sanitize \
         fuzz bench clean
 
 help:  ## this list
@@ -42,6 +42,12 @@ test:  ## build everything and run all tests
 	cmake --preset release -DSPARSEVID_TESTS=ON
 	cmake --build $(BUILD) -j $(JOBS)
 	$(CTEST) --test-dir $(BUILD)
+
+cuda:  ## build everything for NVIDIA GPUs and run the tests; ARCHITECTURES=90a for others than here
+	@tools/install_dependencies.sh --test
+	cmake --preset cuda $(if $(ARCHITECTURES),-DSPARSEVID_CUDA_ARCHITECTURES='$(ARCHITECTURES)')
+	cmake --build build/cuda -j $(JOBS)
+	$(CTEST) --test-dir build/cuda -L gpu
 
 install: build  ## program, library and headers into PREFIX (/usr/local)
 	cmake --install $(BUILD) --prefix '$(PREFIX)'
