@@ -234,6 +234,10 @@ class Run {
     context_.profile.use(nullptr);
     report_.profile = context_.profile;
     report_.peak_bytes = peak_memory();
+    if (context_.device == Device::cuda) {
+      report_.gpu = cuda_device_name();
+      report_.peak_bytes = cuda_allocations().peak_bytes;
+    }
     if (!options_.report.empty()) {
       const std::string json = to_json(report_);
       write_file(options_.report, {json});

@@ -161,6 +161,7 @@ std::string to_json(const RunReport& report) {
                      {"isa", to_string(cpu_isa())},
                      {"cores", available_cores()},
                      {"threads", report.threads}};
+  if (!report.gpu.empty()) json["machine"]["gpu"] = report.gpu;
   json["prompt_tokens"] = report.prompt_tokens;
   json["video_tokens"] = report.video_tokens;
   json["seconds"] = seconds_json(report);
@@ -196,8 +197,11 @@ std::vector<std::string> summarize(const RunReport& report) {
     named.push_back(
         fmt::format("{} {} {:.2f} s", kernel.op, kernel.implementation, kernel.entry.seconds));
   }
-  lines.push_back(fmt::format("kernels    {} on {} threads, {}: {}", to_string(report.dtype),
-                              report.threads, to_string(cpu_isa()), fmt::join(named, ", ")));
+  const std::string where =
+      report.gpu.empty() ? fmt::format("{} threads, {}", report.threads, to_string(cpu_isa()))
+                         : report.gpu;
+  lines.push_back(fmt::format("kernels    {} on {}: {}", to_string(report.dtype), where,
+                              fmt::join(named, ", ")));
   lines.push_back(fmt::format("memory     {} at most", memory_text(report.peak_bytes)));
   return lines;
 }

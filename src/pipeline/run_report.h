@@ -19,6 +19,7 @@ struct RunReport {
   std::string latents;  ///< empty when not kept
   DType dtype = DType::f32;
   int threads = 0;
+  std::string gpu;  ///< name; empty for a run on the CPU
   int prompt_tokens = 0;
   int video_tokens = 0;                                       ///< of the transformer's sequence
   std::vector<std::pair<std::string, double>> stage_seconds;  ///< in order
@@ -28,7 +29,7 @@ struct RunReport {
   AttentionStats attention;
   MemoryPlan plan;
   std::uint64_t free_bytes = 0;
-  std::uint64_t peak_bytes = 0;
+  std::uint64_t peak_bytes = 0;  ///< of the process, or what it held on the GPU
 
   double stage(std::string_view name) const;
 };
