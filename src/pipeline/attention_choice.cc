@@ -152,6 +152,13 @@ std::map<std::string, std::string> describe(const AttentionOptions& options) {
   return text;
 }
 
+namespace {
+
+/// What the block-sparse kernel for Hopper takes at most.
+constexpr std::uint64_t kGpuKernelBytes = 1'200'000'000;
+
+}  // namespace
+
 std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
   if (options.method == "dense") return 0;
   const auto rows =
@@ -165,10 +172,15 @@ std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSi
   const std::uint64_t means =
       heads * (query + 2 * key) * static_cast<std::uint64_t>(size.head_dim) * sizeof(float);
   const std::uint64_t orders = 2 * rows * sizeof(std::int32_t);
-  const std::uint64_t scores = heads * query * key * (sizeof(float) + 1);
+  const std::uint64_t chosen = heads * query * key;
+  const std::uint64_t scores = 2 * chosen * sizeof(float);
+  const std::uint64_t labels = rows * sizeof(std::int32_t);
+  // Keys and values of some heads in the order of their clusters, and lists of what is chosen.
+  const std::uint64_t kernel =
+      size.device == Device::cuda ? std::min<std::uint64_t>(permuted, kGpuKernelBytes) : 0;
   const auto kept =
       static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches);
-  return kept * (means + orders) + scores + orders;
+  return kept * (orders + chosen) + means + scores + labels + kernel;
 }
 
 }  // namespace sparsevid

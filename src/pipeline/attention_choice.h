@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attention/options.h"
+#include "core/device.h"
 #include "sparsevid/info.h"
 #include "sparsevid/options.h"
 
@@ -33,6 +34,7 @@ struct AttentionSize {
   int layers;
   int branches;
   std::int64_t tokens;
+  Device device = Device::cpu;
 };
 /// Estimate of what a method keeps over a run and takes for one call, in bytes.
 std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSize& size);

@@ -43,15 +43,16 @@ void fill(const TensorView& view, std::int32_t value, Context& context) {
   ops::copy({everywhere, view}, context);
 }
 
-/// To which sizes clusters are rounded so that the kernel's tiles are full: rows of queries, and
-/// keys that are loaded at once. Clusters far smaller than a tile would lose their meaning.
+/// To which sizes clusters are rounded so that the kernel's tiles are full. A boundary that moves
+/// brings tokens among strangers, which costs closeness (docs/methods/semantic-tail.md): on a GPU,
+/// whose tiles have 128 queries, at most half of a cluster's mean size; keys only if asked.
 int size_multiple(const AttentionOptions& options, bool keys, Device device,
                   std::int64_t mean_size) {
   const int asked = keys ? options.key_multiple : options.query_multiple;
   if (asked > 0) return asked;
-  if (device == Device::cpu) return 1;
-  int multiple = keys ? 8 : 128;
-  while (multiple > 1 && multiple > mean_size) multiple /= 2;
+  if (device == Device::cpu || keys) return 1;
+  int multiple = 128;
+  while (multiple > 1 && 2 * multiple > mean_size) multiple /= 2;
   return multiple;
 }
 

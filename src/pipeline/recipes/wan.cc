@@ -131,7 +131,8 @@ class WanRecipe final : public Recipe {
                                                   .head_dim = dit_.attention_head_dim,
                                                   .layers = dit_.num_layers,
                                                   .branches = settings.guided() ? 2 : 1,
-                                                  .tokens = video_tokens(latents)})},
+                                                  .tokens = video_tokens(latents),
+                                                  .device = settings.device})},
             {"latents", denoise_bytes(latents, settings.dtype)}}});
     }
     const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, latents);
