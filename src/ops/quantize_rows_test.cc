@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/e4m3.h"
 #include "ops/quantize_rows_cases.h"
-#include "ops/ref/e4m3.h"
 
 namespace sparsevid::ops {
 namespace {
@@ -34,7 +34,7 @@ TEST(QuantizeRows, RestoresWhatE4m3CanHold) {
     entry.run({x, out, scale}, context);
     EXPECT_EQ(scale->as<float>()[0], 1) << entry.name;
     for (std::size_t i = 0; i < values.size(); ++i)
-      EXPECT_EQ(ref::from_e4m3(out->as<std::uint8_t>()[i]), values[i]) << entry.name << ' ' << i;
+      EXPECT_EQ(from_e4m3(out->as<std::uint8_t>()[i]), values[i]) << entry.name << ' ' << i;
   }
 }
 
@@ -50,7 +50,7 @@ TEST(QuantizeRows, RoundsTiesToEvenAndCarriesIntoTheExponent) {
     if (!entry.refusal({x, out, scale}, context).empty()) continue;
     entry.run({x, out, scale}, context);
     for (std::size_t i = 0; i < values.size(); ++i)
-      EXPECT_EQ(ref::from_e4m3(out->as<std::uint8_t>()[i]), rounded[i]) << entry.name << ' ' << i;
+      EXPECT_EQ(from_e4m3(out->as<std::uint8_t>()[i]), rounded[i]) << entry.name << ' ' << i;
   }
 }
 
@@ -66,9 +66,9 @@ TEST(QuantizeRows, GivesARowOfZerosTheScaleOne) {
 
 TEST(E4m3, EveryNumberComesBackAsItself) {
   for (int bits = 0; bits < 256; ++bits) {
-    const float value = ref::from_e4m3(static_cast<std::uint8_t>(bits));
+    const float value = from_e4m3(static_cast<std::uint8_t>(bits));
     if (std::isnan(value)) continue;
-    EXPECT_EQ(ref::to_e4m3(value), bits);
+    EXPECT_EQ(to_e4m3(value), bits);
   }
 }
 

@@ -1,7 +1,7 @@
 #include "ops/ref/linear_fp8.h"
 
+#include "core/e4m3.h"
 #include "ops/ref/activation.h"
-#include "ops/ref/e4m3.h"
 #include "ops/ref/element.h"
 
 namespace sparsevid::ops::ref {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/ref/e4m3.h"
+#include "core/e4m3.h"
 #include "ops/ref/element.h"
 
 namespace sparsevid::ops::ref {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace sparsevid::ops::ref {
+namespace sparsevid {
 
 constexpr float kLargestE4m3 = 448;
 
@@ -32,4 +32,4 @@ inline std::uint8_t to_e4m3(float value) {
   return static_cast<std::uint8_t>(sign | ((exponent + 6) * 8 + mantissa));
 }
 
-}  // namespace sparsevid::ops::ref
+}  // namespace sparsevid
