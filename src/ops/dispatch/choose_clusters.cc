@@ -17,8 +17,8 @@ const ImplementationList<ChooseClustersParams>& choose_clusters_implementations(
 void choose_clusters(const ChooseClustersParams& params, Context& context) {
   const auto& [priority, mass, q_offsets, k_offsets, budget, crossing, at_least, shared, chosen] =
       params;
-  const auto is_like_priority = [&](const TensorView& view) {
-    return is_f32_per_head(view, priority.size(0), priority.size(1), priority.size(2));
+  const auto is_like_priority = [&shape = params.priority.shape()](const TensorView& view) {
+    return is_f32_per_head(view, shape[0], shape[1], shape[2]);
   };
   require_contract(priority.rank() == 3 && is_like_priority(priority) &&
                        (!mass.defined() || is_like_priority(mass)) && chosen.rank() == 3 &&
