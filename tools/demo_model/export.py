@@ -45,7 +45,7 @@ def export(work, out, steps, guidance, shift):
                             flow_shift=shift).save_pretrained(os.path.join(out, "scheduler"))
     dump(INDEX, out, "model_index.json")
     # Few enough clusters that their sizes fill a kernel's tiles; no layer gains much from staying dense.
-    attention = dict(method="semantic-tail", dense_layers=0, query_clusters=96, key_clusters=192)
+    attention = dict(method="semantic-tail", dense_layers=0, query_clusters=64, key_clusters=192)
     dump(dict(height=320, width=320, num_frames=49, fps=16, num_inference_steps=steps, guidance_scale=guidance,
               attention=attention), out, "sparsevid.json")
 
