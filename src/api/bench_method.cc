@@ -43,9 +43,7 @@ struct Inputs {
   Inputs(const AttentionBenchOptions& options, DType dtype, const Context& context) {
     const Shape shape = {1, options.tokens, options.heads, options.head_dim};
     const auto random = [&](std::uint64_t seed) {
-      Tensor made = random_tensor(shape, seed, dtype);
-      return context.device == Device::cpu ? std::move(made)
-                                           : copy_to(context.device, made, context);
+      return moved_to(context.device, random_tensor(shape, seed, dtype), context);
     };
     q = random(1);
     k = random(2);

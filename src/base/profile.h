@@ -78,10 +78,14 @@ class Zone {
     }
   }
   ~Zone() {
-    if (mark_ != nullptr) {
-      profile_.add_later(name_, mark_, profile_.clock()->mark());
-    } else {
+    if (mark_ == nullptr) {
       profile_.add(name_, now_seconds() - start_);
+      return;
+    }
+    try {
+      profile_.add_later(name_, mark_, profile_.clock()->mark());
+    } catch (...) {
+      // A device that failed gives no time; the failure itself is on its way up already.
     }
   }
   Zone(const Zone&) = delete;

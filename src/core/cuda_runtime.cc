@@ -55,6 +55,14 @@ double gibibytes(std::size_t bytes) {
   return static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30);
 }
 
+int capability_of_device() {
+  int major = 0;
+  int minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "device");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "device");
+  return 10 * major + minor;
+}
+
 cudaMemcpyKind kind_of(Device to, Device from) {
   if (to == Device::cpu) return cudaMemcpyDeviceToHost;
   return from == Device::cpu ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
@@ -71,13 +79,16 @@ std::string cuda_unavailable() {
       return fmt::format("no NVIDIA GPU can be used: {}", cudaGetErrorString(status));
     }
     if (count == 0) return "there is no NVIDIA GPU";
-    int major = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "device");
-    if (major < 8) return fmt::format("the GPU has compute capability {}.x, expected 8.0", major);
+    const int capability = capability_of_device();
+    if (capability < 80)
+      return fmt::format("the GPU has compute capability {}.{}, expected 8.0 or more",
+                         capability / 10, capability % 10);
     return {};
   }();
   return reason;
 }
+
+int cuda_compute_capability() { return cuda_unavailable().empty() ? capability_of_device() : 0; }
 
 std::string cuda_device_name() {
   cudaDeviceProp properties;

@@ -11,6 +11,7 @@ namespace {
 
 std::string cuda_unavailable() { return "this build is without CUDA"; }
 std::string cuda_device_name() { unreachable(); }
+int cuda_compute_capability() { return 0; }
 DeviceMemory cuda_memory() { unreachable(); }
 DeviceAllocations cuda_allocations() { return {0, 0, 0}; }
 

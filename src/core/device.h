@@ -19,6 +19,9 @@ std::string cuda_unavailable();
 /// "NVIDIA H200, compute capability 9.0, 139.8 GiB"; only where cuda_unavailable() is empty.
 std::string cuda_device_name();
 
+/// 90 for 9.0; 0 where there is no GPU.
+int cuda_compute_capability();
+
 /// Bytes of the GPU that nobody has taken, and all it has.
 struct DeviceMemory {
   std::size_t free;

@@ -30,7 +30,11 @@ HostToDevice::HostToDevice(const Context& context) : context_(context) {
 
 HostToDevice::~HostToDevice() {
   for (const Piece& piece : pieces_) {
-    cuda_runtime::wait_for_event(piece.event);
+    try {
+      cuda_runtime::wait_for_event(piece.event);
+    } catch (...) {
+      // A device that failed is found again by whoever waits for the weights.
+    }
     cuda_runtime::release_event(piece.event);
     cuda_runtime::release_pinned(piece.memory);
   }

@@ -1,5 +1,7 @@
 #include "core/transfer.h"
 
+#include <utility>
+
 namespace sparsevid {
 
 void transfer(const TensorView& from, const TensorView& to, const Context& context) {
@@ -12,6 +14,16 @@ Tensor copy_to(Device device, const TensorView& view, const Context& context) {
   Tensor copy(view.dtype(), view.shape(), device);
   transfer(view, copy, context);
   return copy;
+}
+
+Tensor moved_to(Device device, Tensor tensor, const Context& context) {
+  return tensor->device() == device ? std::move(tensor) : copy_to(device, tensor, context);
+}
+
+TensorView view_on(Device device, const TensorView& view, Tensor& memory, const Context& context) {
+  if (view.device() == device) return view;
+  memory = copy_to(device, view, context);
+  return memory;
 }
 
 void clear(const TensorView& view, const Context& context) {

@@ -11,6 +11,10 @@ namespace sparsevid {
 void transfer(const TensorView& from, const TensorView& to, const Context& context);
 /// A contiguous copy of a contiguous view on `device`.
 Tensor copy_to(Device device, const TensorView& view, const Context& context);
+/// The tensor itself where it lies on `device`, else a copy there.
+Tensor moved_to(Device device, Tensor tensor, const Context& context);
+/// The contiguous view itself where it lies on `device`, else a copy there, which `memory` owns.
+TensorView view_on(Device device, const TensorView& view, Tensor& memory, const Context& context);
 /// Fills a contiguous view with zero bytes.
 void clear(const TensorView& view, const Context& context);
 

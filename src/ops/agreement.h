@@ -59,6 +59,20 @@ void expect_agreement(const ImplementationList<Params>& list, const Params& para
   }
 }
 
+/// Runs every implementation that accepts `params`, and `check` after each.
+template <typename Params, typename Check>
+void with_each_implementation(const ImplementationList<Params>& list, const Params& params,
+                              const Check& check) {
+  for (const auto& entry : list.entries()) {
+    Context context;
+    context.threads = 3;
+    if (!entry.refusal(params, context).empty()) continue;
+    SCOPED_TRACE(entry.name);
+    entry.run(params, context);
+    check();
+  }
+}
+
 /// The names of the cases as the names of the tests.
 inline const auto case_name = [](const auto& info) { return std::string(info.param.name); };
 

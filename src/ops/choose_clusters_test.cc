@@ -9,6 +9,7 @@
 #include <numeric>
 #include <vector>
 
+#include "ops/agreement.h"
 #include "ops/choose_clusters_cases.h"
 #include "ops/pair_density.h"
 #include "ops/round_offsets.h"
@@ -19,19 +20,6 @@ namespace sparsevid::ops {
 namespace {
 
 using Doubles = std::vector<double>;
-
-template <typename Params, typename Check>
-void with_each_implementation(const ImplementationList<Params>& list, const Params& params,
-                              const Check& check) {
-  for (const auto& entry : list.entries()) {
-    Context context;
-    context.threads = 3;
-    if (!entry.refusal(params, context).empty()) continue;
-    SCOPED_TRACE(entry.name);
-    entry.run(params, context);
-    check();
-  }
-}
 
 /// Offsets of clusters of these sizes.
 Tensor offsets_of(const std::vector<std::vector<int>>& sizes) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "ops/agreement.h"
 #include "ops/cluster_errors.h"
 #include "ops/cluster_order.h"
 #include "ops/cluster_scores.h"
@@ -14,19 +15,6 @@
 
 namespace sparsevid::ops {
 namespace {
-
-template <typename Params, typename Check>
-void with_each_implementation(const ImplementationList<Params>& list, const Params& params,
-                              const Check& check) {
-  for (const auto& entry : list.entries()) {
-    Context context;
-    context.threads = 3;
-    if (!entry.refusal(params, context).empty()) continue;
-    SCOPED_TRACE(entry.name);
-    entry.run(params, context);
-    check();
-  }
-}
 
 struct Ordered {
   Tensor labels;

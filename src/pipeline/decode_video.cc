@@ -29,9 +29,8 @@ void decode_video(Vae& vae, const TensorView& latents, const std::array<int, 3>&
         const Arena::Scope scope(context.arena);
         const TensorView rgb = context.arena.tensor(DType::u8, frames.shape());
         ops::to_rgb8({.x = frames, .out = rgb}, context);
-        const Tensor on_cpu =
-            rgb.device() == Device::cpu ? Tensor() : copy_to(Device::cpu, rgb, context);
-        const TensorView pictures = on_cpu.defined() ? on_cpu.view() : rgb;
+        Tensor on_cpu;
+        const TensorView pictures = view_on(Device::cpu, rgb, on_cpu, context);
         const Zone zone(context.profile, "encode");
         for (std::int64_t i = 0; i < pictures.size(0); ++i) {
           context.check_cancelled();

@@ -52,8 +52,7 @@ void apply(const std::vector<Update>& updates, const Buffers& buffers, Context& 
 /// A NaN or infinity anywhere makes the sum of x - x one.
 bool all_finite(const TensorView& latents, const Context& context) {
   Tensor on_cpu;
-  if (latents.device() != Device::cpu) on_cpu = copy_to(Device::cpu, latents, context);
-  const float* x = on_cpu.defined() ? on_cpu->as<float>() : latents.as<float>();
+  const float* x = view_on(Device::cpu, latents, on_cpu, context).as<float>();
   float sum = 0;
   for (std::int64_t i = 0; i < latents.numel(); ++i) sum += x[i] - x[i];
   return sum == 0;

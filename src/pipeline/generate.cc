@@ -176,7 +176,7 @@ class Run {
 
     Tensor noise(DType::f32, shape);
     torch_randn(settings_.seed, noise);
-    Tensor latents = on_device(std::move(noise));
+    Tensor latents = moved_to(context_.device, std::move(noise), context_);
     {
       const Stopwatch watch(*this, "sampling");
       reserve_scratch("sampling");
@@ -188,13 +188,7 @@ class Run {
     report_.step_seconds = progress_.step_seconds();
     report_.attention = attention->stats();
     context_.arena.clear();
-    return latents->device() == Device::cpu ? std::move(latents)
-                                            : copy_to(Device::cpu, latents, context_);
-  }
-
-  Tensor on_device(Tensor tensor) {
-    return tensor->device() == context_.device ? std::move(tensor)
-                                               : copy_to(context_.device, tensor, context_);
+    return moved_to(Device::cpu, std::move(latents), context_);
   }
 
   void decode(const TensorView& latents, const Metadata& metadata) {
@@ -208,10 +202,9 @@ class Run {
       context_.check_cancelled();
       const Stopwatch watch(*this, "decoding");
       reserve_scratch("decoding");
-      const Tensor moved =
-          context_.device == Device::cpu ? Tensor() : copy_to(context_.device, latents, context_);
-      decode_video(*vae, moved.defined() ? moved.view() : latents, size_, settings_.fps, metadata,
-                   options_.output, progress_, context_);
+      Tensor moved;
+      decode_video(*vae, view_on(context_.device, latents, moved, context_), size_, settings_.fps,
+                   metadata, options_.output, progress_, context_);
     } catch (const Error& error) {
       throw Error(error.kind(), error.what() + how_to_continue());
     } catch (const std::bad_alloc&) {

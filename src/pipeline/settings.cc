@@ -14,6 +14,7 @@ namespace {
 constexpr int kMaxSteps = 1000;
 constexpr double kMaxGuidance = 100;
 constexpr double kMaxFps = 240;
+constexpr int kFp8Capability = 90;
 
 Device device_of(const std::string& name) {
   if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
@@ -95,6 +96,11 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.fp8_linears = options.fp8_linears;
   require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
           "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
+  require(!settings.fp8_linears || cuda_compute_capability() == kFp8Capability,
+          ErrorKind::bad_input,
+          "--linear fp8: expected a GPU of compute capability 9.0, whose kernel there is, found "
+          "{:.1f}",
+          cuda_compute_capability() / 10.0);
   settings.threads = options.threads == 0 ? available_cores() : options.threads;
   settings.attention = choose_attention(recipe, settings.height, options);
 

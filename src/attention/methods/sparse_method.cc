@@ -28,12 +28,13 @@ HeadsCall heads_call(const AttentionCall& call, const TensorView& out, const Seg
           call.step,        call.branch,   batch};
 }
 
-/// A contiguous copy on the CPU.
-Tensor copy_rows(const TensorView& view, Context& context) {
+/// The view itself on the CPU; from a GPU a contiguous copy, which `memory` owns.
+TensorView rows_on_cpu(const TensorView& view, Tensor& memory, Context& context) {
+  if (view.device() == Device::cpu) return view;
   const Arena::Scope scope(context.arena);
   const TensorView packed = context.arena.tensor(view.dtype(), view.shape());
   ops::copy({view, packed}, context);
-  return copy_to(Device::cpu, packed, context);
+  return view_on(Device::cpu, packed, memory, context);
 }
 
 }  // namespace
@@ -75,13 +76,14 @@ void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context
       const Zone zone(context.profile, "attention_quality");
       wait_for(context.device, context.stream);
       readback_.finish();
-      const auto on_cpu = [&](const TensorView& view) { return copy_rows(view, context); };
-      const Tensor q = on_cpu(heads.q);
-      const Tensor k = on_cpu(heads.k);
-      const Tensor v = on_cpu(heads.v);
-      const Tensor found = on_cpu(heads.out);
+      Tensor q;
+      Tensor k;
+      Tensor v;
+      Tensor found;
       measure_quality(
-          {q, k, v, found, heads.scale}, options_.quality_rows, options_.seed,
+          {rows_on_cpu(heads.q, q, context), rows_on_cpu(heads.k, k, context),
+           rows_on_cpu(heads.v, v, context), rows_on_cpu(heads.out, found, context), heads.scale},
+          options_.quality_rows, options_.seed,
           [&](auto head, auto query, auto key) { return computed(head, query, key); },
           stats_.quality);
     }
