@@ -49,7 +49,7 @@ double median_seconds(const std::function<void(Context&)>& run, double seconds, 
     }
     wait();
     for (int call = 0; call < calls_at_once; ++call) {
-      const auto at = static_cast<std::size_t>(2 * call);
+      const auto at = 2 * static_cast<std::size_t>(call);
       times.push_back(clock.between(marks[at], marks[at + 1]));
     }
   }
