@@ -28,17 +28,18 @@ def main():
     split = arguments.index("--") if "--" in arguments else len(arguments)
     o, flags = options.parse_args(arguments[:split]), arguments[split + 1 :]
 
-    def clip(numbered):
+    def make(numbered):
         number, prompt = numbered
         folder = o.out / f"{number:03}"
         if not folder.exists():
             subprocess.run([o.program, "generate", "--quiet", "--model", o.model, "--prompt", prompt,
                             "--seed", str(number), "--output", str(folder), *flags], check=True)  # fmt: skip
-        return check_prompts.check(prompt, check_prompts.load_frames(str(folder)))
+        return prompt, check_prompts.load_frames(str(folder))
 
     o.out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(o.jobs) as pool:
-        rows = list(pool.map(clip, enumerate(check_prompts.standard_prompts(o.prompts))))
+        clips = pool.map(make, enumerate(check_prompts.standard_prompts(o.prompts)))
+        rows = [check_prompts.check(prompt, frames) for prompt, frames in clips]
     totals = check_prompts.report(rows)
     if o.json:
         check_prompts.write(o.json, rows, totals, engine="sparsevid", flags=flags)
