@@ -23,18 +23,38 @@ class IssueTurn {
     named_barrier_arrive(warpgroup_ == kWarpgroups - 1 ? 1 : 2 + warpgroup_, kThreads);
   }
 
- private:
+ protected:
   static constexpr int kThreads = 2 * kWarpgroupThreads;
   int warpgroup_;
+};
+
+/// The same among the first `active` warpgroups, a number that may change whenever each of them
+/// has had as many turns as the others: the token is on its way to the first then, as at the start.
+template <int kWarpgroups>
+class IssueTurnOfSome : public IssueTurn<kWarpgroups> {
+ public:
+  __device__ explicit IssueTurnOfSome(int warpgroup) : IssueTurn<kWarpgroups>(warpgroup) {}
+  /// Called by the active ones alone.
+  __device__ void take_part(int active) { active_ = active; }
+  __device__ void wait() const {
+    if (active_ > 1) IssueTurn<kWarpgroups>::wait();
+  }
+  __device__ void hand_on() const {
+    const int next = this->warpgroup_ + 1 == active_ ? 0 : this->warpgroup_ + 1;
+    if (active_ > 1) named_barrier_arrive(1 + next, this->kThreads);
+  }
+
+ private:
+  int active_ = kWarpgroups;
 };
 
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)` until logits can be computed,
 /// `last()` whether the tile waited for last is the last one, `apply(s)` its mask or bias,
 /// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`. There is at least one tile.
 /// Leaves o unnormalised; `turn` advances past the tiles.
-template <class Tile, class Keys, class QueriesDone>
+template <class Tile, class Keys, class Issue, class QueriesDone>
 __device__ void attend(const AttentionShared<Tile>& shared, int warpgroup, Keys& keys,
-                       PipelineTurn<Tile::kStages>& turn, const IssueTurn<Tile::kWarpgroups>& issue,
+                       PipelineTurn<Tile::kStages>& turn, const Issue& issue,
                        OnlineSoftmax& softmax, float (&o)[Tile::kHeadDim / 2],
                        QueriesDone queries_done) {
   float s[Tile::kKeys / 2];

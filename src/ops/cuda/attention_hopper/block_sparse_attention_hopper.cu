@@ -9,10 +9,9 @@
 //   Two warpgroups compute 64 query rows each.
 // Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
 //   order, so that the L2 cache holds its keys.
-// Shared memory: queries, two tiles each of 176 keys and values at head_dim 128, 211 KiB; three of
-//   128 at 64, 115 KiB.
-// Bound: tensor cores, as dense; every query cluster is rounded up to 128 rows.
-// Measured and tried: docs/kernels/2026-11-21-hopper-attention.md.
+// Shared memory: queries, two tiles each of 176 keys and values at head_dim 128, 211 KiB; three
+// at 64. Bound: tensor cores, as dense; every query cluster is rounded up to 128 rows. Measured and
+// tried: docs/kernels/2026-11-21-hopper-attention.md.
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 
 #include <algorithm>
@@ -42,6 +41,17 @@ class SparseKeys {
     return left_ > 0;
   }
   __device__ bool last() const { return left_ == 0; }
+  /// For a warpgroup without queries: lets all tiles pass.
+  __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
+#pragma unroll 1
+    while (!last()) {
+      wait_k(turn.stage, turn.parity);
+      release(&shared_.k_empty[turn.stage]);
+      wait_v(turn.stage, turn.parity);
+      release(&shared_.v_empty[turn.stage]);
+      turn.advance();
+    }
+  }
   __device__ void wait_k(int stage, std::uint32_t parity) {
     barrier_wait(&shared_.k_full[stage], parity);
     --left_;
@@ -97,20 +107,16 @@ class SparseKeys {
 
 template <class Tile>
 __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& shared) {
-  const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupThreads - 1;
+  const int warpgroup = this_warpgroup() - 1;
   const int lane = threadIdx.x % 32;
   const int row = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
-  const IssueTurn<Tile::kWarpgroups> issue(warpgroup);
+  IssueTurnOfSome<Tile::kWarpgroups> issue(warpgroup);
   SparseKeys<Tile> keys(shared);
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
   for_each_work(shared, [&](const SparseWork& work) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
-    const int* const order = a.q_order + work.head * a.q_order_stride + work.q_begin;
-    int tokens[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) tokens[h] = row + 8 * h < work.q_rows ? order[row + 8 * h] : -1;
     const auto queries_done = [&] {
       if (lane == 0) barrier_arrive(&shared.q_empty);
     };
@@ -118,6 +124,12 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
     queries.advance();
     fence_async_proxy();
     const bool any = keys.restart(work);
+    if (64 * warpgroup >= work.q_rows) {
+      queries_done();
+      keys.pass(turn);
+      return;
+    }
+    issue.take_part((work.q_rows + 63) / 64);
     if (any) {
       attend<Tile>(shared, warpgroup, keys, turn, issue, softmax, o, queries_done);
     } else {
@@ -125,12 +137,14 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
 #pragma unroll
       for (float& x : o) x = 0;
     }
+    const int* const tokens = shared.tokens[queries.parity ^ 1];
     __nv_bfloat16* rows[2];
 #pragma unroll
-    for (int h = 0; h < 2; ++h)
-      rows[h] = tokens[h] < 0
-                    ? nullptr
-                    : a.out + work.head * a.out_head_stride + tokens[h] * a.out_row_stride;
+    for (int h = 0; h < 2; ++h) {
+      const int token = tokens[row + 8 * h];
+      rows[h] =
+          token < 0 ? nullptr : a.out + work.head * a.out_head_stride + token * a.out_row_stride;
+    }
     store_rows(
         o, [&](int h) { return any ? softmax.normaliser(h) : 0; }, rows);
   });
@@ -143,7 +157,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
-    barrier_init(&shared.q_full, 32 * Tile::kWarpgroups);
+    barrier_init(&shared.q_full, 33 * kQueryLoaders);
     barrier_init(&shared.q_empty, kWarps);
     for (int stage = 0; stage < Tile::kStages; ++stage) {
       barrier_init(&shared.k_full[stage], 33);
@@ -233,9 +247,9 @@ void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Con
   if (params.q.numel() == 0) return;
   constexpr auto kOrder = AtomOrder::columns_first;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 176, 2, kOrder, 2, 56>>(params, context);
+    run<AttentionTile<128, 96, 3, kOrder, 3, 32>>(params, context);
   else
-    run<AttentionTile<64, 128, 2, kOrder, 3, 88>>(params, context);
+    run<AttentionTile<64, 128, 3, kOrder, 3, 32>>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -23,6 +23,7 @@ template <class Tile>
 struct SparseShared : AttentionShared<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
   std::uint32_t rows[2][Tile::kKeys];      // of the tile being gathered: for keys, for values
+  int tokens[2][Tile::kRows];              // of the queries, for this work and the next; -1: none
   SparseWork work[kWorkSlots];
   Barrier work_full[kWorkSlots];
   Barrier work_empty[kWorkSlots];
@@ -172,23 +173,38 @@ class SparseLoader {
     }
   }
 
-  /// The listed rows, from atoms to atoms: 16 bytes a lane, some rows at a time.
+  /// The listed rows, from atoms to atoms: 16 bytes a lane, some rows at a time. Places are read in
+  /// batches, or each copy would wait for its own.
   __device__ void gather(const std::uint32_t* list) const {
-    constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
-    constexpr int kStep = 32 / kChunks;          // rows at a time
+    constexpr int kChunks = Tile::kHeadDim / 8;      // of 16 bytes
+    constexpr int kRows = kAtomRows * kChunks / 32;  // of an atom, for a lane
+    constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
+    constexpr int kBatch = 2;  // atoms
+    static_assert(kAtoms % kBatch == 0);
     const std::uint32_t lane = threadIdx.x % 32;
     const std::uint32_t chunk = lane % kChunks;
+    const std::uint32_t swizzle = chunk % 8 * 16;
+    const std::uint32_t first_row = lane / kChunks * kRows;
     const unsigned char* const from = source_ + chunk / 8 * 1024;
-    const std::uint32_t to = shared_address(tile()) + chunk / 8 * 1024;
-#pragma unroll 4
-    for (int atom = 0; atom < Tile::kKeys / kAtomRows; ++atom) {
+    std::uint32_t to = shared_address(tile()) + chunk / 8 * 1024 + first_row * 128;
+    list += first_row;
+#pragma unroll 1
+    for (int atom = 0; atom < kAtoms; atom += kBatch) {
+      std::uint32_t places[kBatch][kRows];
 #pragma unroll
-      for (int i = 0; i < kAtomRows / kStep; ++i) {
-        const std::uint32_t row = lane / kChunks + i * kStep;
-        const std::uint32_t place = list[atom * kAtomRows + row];
-        copy_16_bytes(to + atom * kAtomBytes + row * 128 + ((chunk % 8) ^ row) * 16,
-                      from + place + ((chunk % 8) ^ (place / 128 % 8)) * 16, true, keep_);
-      }
+      for (int i = 0; i < kBatch; ++i)
+#pragma unroll
+        for (int row = 0; row < kRows; ++row) places[i][row] = list[i * kAtomRows + row];
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i)
+#pragma unroll
+        for (int row = 0; row < kRows; ++row) {
+          const std::uint32_t place = places[i][row];
+          copy_16_bytes(to + i * kAtomBytes + row * 128 + (swizzle ^ (first_row + row) * 16),
+                        from + (place + (swizzle ^ (place / 8 & 0x70))), true, keep_);
+        }
+      list += kBatch * kAtomRows;
+      to += kBatch * kAtomBytes;
     }
   }
 
@@ -199,8 +215,12 @@ class SparseLoader {
   PipelineTurn<Tile::kStages> turn_;
 };
 
-/// One warp: the queries of warpgroup `kWarpgroup`, rows beyond those of the work as zeros.
-template <class Tile, int kWarpgroup>
+/// Warps that load queries.
+inline constexpr int kQueryLoaders = 2;
+
+/// One warp: its share of the queries, rows between those of the work and a whole warpgroup's as
+/// zeros.
+template <class Tile, int kLoader>
 class QueryLoader {
  public:
   __device__ QueryLoader(const SparseArguments& a, SparseShared<Tile>& shared)
@@ -209,28 +229,41 @@ class QueryLoader {
   __device__ void load(const SparseWork& work) {
     constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
     constexpr int kStep = 32 / kChunks;          // rows at a time
+    constexpr int kBatch = 8;
+    constexpr int kLists = Tile::kRows / kQueryLoaders / 32;
+    static_assert(kLists * kQueryLoaders * 32 == Tile::kRows);
+    constexpr int kFirst = kLoader * kLists * 32;
     const int lane = threadIdx.x % 32;
     const int chunk = lane % kChunks;
     const int* const order = a_.q_order + work.head * a_.q_order_stride + work.q_begin;
+    const int rows = work.q_rows;
     // Read while the queries before are still in use.
-    int tokens[2];
+    int tokens[kLists];
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int row = 64 * kWarpgroup + 32 * i + lane;
-      tokens[i] = row < work.q_rows ? order[row] : -1;
+    for (int i = 0; i < kLists; ++i) {
+      const int row = kFirst + 32 * i + lane;
+      tokens[i] = row < rows ? order[row] : -1;
     }
     const __nv_bfloat16* const q = a_.q + work.head * a_.q_head_stride + 8 * chunk;
-    const std::uint32_t to = shared_address(shared_.q[kWarpgroup]) + chunk / 8 * 64 * 128;
+    const std::uint32_t to = shared_address(shared_.q) + chunk / 8 * 64 * 128;
+    int* const listed = shared_.tokens[turn_.parity] + kFirst;
     barrier_wait(&shared_.q_empty, turn_.parity ^ 1);
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-#pragma unroll 8
-      for (int step = 0; step < kChunks; ++step) {
-        const int from = step * kStep + lane / kChunks;
-        const int token = __shfl_sync(~0u, tokens[i], from);
-        const int row = 32 * i + from;
-        copy_16_bytes(to + row * 128 + ((chunk % 8) ^ (row % 8)) * 16,
-                      q + max(token, 0) * a_.q_row_stride, token >= 0, give_up_);
+    for (int i = 0; i < kLists; ++i) listed[32 * i + lane] = tokens[i];
+    __syncwarp();
+    if (lane == 0) barrier_arrive(&shared_.q_full);  // for the tokens
+    const int end = min((rows + 63) / 64 * 64 - kFirst, kLists * 32);
+#pragma unroll 1
+    for (int first = 0; first < end; first += kBatch * kStep) {
+      int token[kBatch];
+#pragma unroll
+      for (int j = 0; j < kBatch; ++j) token[j] = listed[first + j * kStep + lane / kChunks];
+#pragma unroll
+      for (int j = 0; j < kBatch; ++j) {
+        const int row = kFirst + first + j * kStep + lane / kChunks;
+        copy_16_bytes(to + row / 64 * Tile::kWarpgroupQueryBytes + row % 64 * 128 +
+                          ((chunk % 8) ^ (row % 8)) * 16,
+                      q + max(token[j], 0) * a_.q_row_stride, token[j] >= 0, give_up_);
       }
     }
     barrier_arrive_after_copies(&shared_.q_full);
@@ -261,9 +294,8 @@ __device__ void hand_out_work(const SparsePlan& plan, SparseShared<Tile>& shared
       barrier_arrive(&shared.work_full[turn.stage]);
     }
     __syncwarp();
-    const SparseWork work = slot;
-    if (work.head < 0) break;
-    use(work);
+    if (slot.head < 0) break;
+    use(slot);
     turn.advance();
   }
 }
@@ -274,11 +306,11 @@ __device__ void for_each_work(SparseShared<Tile>& shared, Use use) {
   PipelineTurn<kWorkSlots> turn;
   while (true) {
     barrier_wait(&shared.work_full[turn.stage], turn.parity);
-    const SparseWork work = shared.work[turn.stage];
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(&shared.work_empty[turn.stage]);
+    const SparseWork& work = shared.work[turn.stage];
     if (work.head < 0) break;
     use(work);
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) barrier_arrive(&shared.work_empty[turn.stage]);
     turn.advance();
   }
 }

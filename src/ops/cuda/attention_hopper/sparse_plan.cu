@@ -213,9 +213,12 @@ __global__ void __launch_bounds__(kScanThreads)
     const int* offset = q_offsets + head * head_stride + cluster;
     const int pair = head * plan.q_clusters + cluster;
     const KeyLists keys = plan.lists[pair];
-    for (int tile = 0; tile < tiles; ++tile) {
-      const int place = offset[0] + tile * tile_rows;
-      plan.work[at + tile] = {head, pair, place, min(tile_rows, offset[1] - place), keys, 0};
+    int place = offset[0];
+    for (int left = tiles; left > 0; --left) {
+      const int units = (offset[1] - place + kQueryUnit - 1) / kQueryUnit;
+      const int rows = min((units + left - 1) / left * kQueryUnit, offset[1] - place);
+      plan.work[at + tiles - left] = {head, pair, place, rows, keys, 0};
+      place += rows;
     }
   }
   if (head == plan.heads - 1 && threadIdx.x == 0) {

@@ -17,6 +17,8 @@
 namespace sparsevid::ops::cuda {
 
 inline constexpr int kAtomRows = 8;
+/// Queries of a warpgroup; the pieces of work of a cluster have equally many of these, nearly.
+inline constexpr int kQueryUnit = 64;
 /// Atoms of zeros that fill an incomplete tile; no tile has more.
 inline constexpr int kZeroAtoms = 22;
 

@@ -7,6 +7,12 @@ namespace sparsevid::ops::cuda {
 
 inline constexpr int kWarpgroupThreads = 128;
 
+/// The thread's warpgroup, in a form that the compiler knows to be the same in the whole warp, so
+/// that what follows from it needs no registers of the threads.
+__device__ inline int this_warpgroup() {
+  return __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kWarpgroupThreads, 0);
+}
+
 /// Registers a thread of this warpgroup may use from here on; all its warps must call it.
 template <int kRegisters>
 __device__ void give_up_registers() {
