@@ -65,6 +65,7 @@
 
 #ifdef SPARSEVID_HOPPER
 #include "ops/cuda/attention_hopper/attention_hopper.h"
+#include "ops/cuda/attention_hopper/band_attention_hopper.h"
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
 #include "ops/cuda/conv3d_hopper/conv3d.h"
@@ -132,7 +133,9 @@ Entries<AttentionParams> cuda_entries() {
 template <>
 Entries<BandAttentionParams> cuda_entries() {
   return SPARSEVID_ON_CUDA(
-      entry<cuda::band_attention_mma, cuda::band_attention_mma_refusal>("cuda_mma"),
+      SPARSEVID_ON_HOPPER(
+          entry<cuda::band_attention_hopper, cuda::band_attention_hopper_refusal>("cuda_hopper"), )
+          entry<cuda::band_attention_mma, cuda::band_attention_mma_refusal>("cuda_mma"),
       entry<cuda::band_attention_products, cuda::band_attention_products_refusal>("cuda_products"));
 }
 

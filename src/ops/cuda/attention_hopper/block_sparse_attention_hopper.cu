@@ -114,7 +114,7 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   SparseKeys<Tile> keys(shared);
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
-  for_each_work(shared, [&](const SparseWork& work) {
+  for_each_work(shared.work, [&](const SparseWork& work, const auto&) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
     const auto queries_done = [&] {
@@ -137,14 +137,8 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
 #pragma unroll
       for (float& x : o) x = 0;
     }
-    const int* const tokens = shared.tokens[queries.parity ^ 1];
     __nv_bfloat16* rows[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const int token = tokens[row + 8 * h];
-      rows[h] =
-          token < 0 ? nullptr : a.out + work.head * a.out_head_stride + token * a.out_row_stride;
-    }
+    rows_of_tokens(rows, shared.tokens[queries.parity ^ 1], row, a.out, work.head);
     store_rows(
         o, [&](int h) { return any ? softmax.normaliser(h) : 0; }, rows);
   });
@@ -157,7 +151,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
-    barrier_init(&shared.q_full, 33 * kQueryLoaders);
+    barrier_init(&shared.q_full, kQueryArrivals);
     barrier_init(&shared.q_empty, kWarps);
     for (int stage = 0; stage < Tile::kStages; ++stage) {
       barrier_init(&shared.k_full[stage], 33);
@@ -165,29 +159,45 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       barrier_init(&shared.k_empty[stage], kWarps);
       barrier_init(&shared.v_empty[stage], kWarps);
     }
-    for (int slot = 0; slot < kWorkSlots; ++slot) {
-      barrier_init(&shared.work_full[slot], 1);
-      barrier_init(&shared.work_empty[slot], 3 + kWarps);
-    }
+    shared.work.init(3 + kWarps);
+    for (Barrier& barrier : shared.first_run_full) barrier_init(&barrier, 1);
     barrier_init_fence();
   }
   __syncthreads();
 
   if (threadIdx.x < kWarpgroupThreads) {
     give_up_registers<Tile::kLoadRegisters>();
+    const auto token_of = [&](const SparseWork& work) {
+      const int* const order = a.q_order + work.head * a.q_order_stride + work.q_begin;
+      return [order](int row) { return order[row]; };
+    };
     const int warp = threadIdx.x / 32;
     if (warp == 0) {
       SparseLoader<Tile, false> loader(a, shared);
-      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
+      for_each_work(shared.work,
+                    [&](const SparseWork& work, const auto& slot) { loader.load(work, slot); });
     } else if (warp == 1) {
       SparseLoader<Tile, true> loader(a, shared);
-      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
+      for_each_work(shared.work,
+                    [&](const SparseWork& work, const auto& slot) { loader.load(work, slot); });
     } else if (warp == 2) {
-      QueryLoader<Tile, 0> loader(a, shared);
-      hand_out_work(a.plan, shared, [&](const SparseWork& work) { loader.load(work); });
+      QueryLoader<Tile, 0> loader(a.q, shared);
+      const int count = *a.plan.work_count;
+      const auto take = [&](SparseWork& work) {
+        const int index = atomicAdd(a.plan.next_work, 1);
+        if (index < count)
+          work = a.plan.work[index];
+        else
+          work.head = -1;
+      };
+      hand_out_work(shared.work, take, [&](const SparseWork& work, const auto&) {
+        loader.load(work.head, work.q_rows, token_of(work));
+      });
     } else {
-      QueryLoader<Tile, 1> loader(a, shared);
-      for_each_work(shared, [&](const SparseWork& work) { loader.load(work); });
+      QueryLoader<Tile, 1> loader(a.q, shared);
+      for_each_work(shared.work, [&](const SparseWork& work, const auto&) {
+        loader.load(work.head, work.q_rows, token_of(work));
+      });
     }
   } else {
     take_registers<Tile::kComputeRegisters>();
@@ -214,12 +224,10 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     const Arena::Scope scope(context.arena);
     SparseArguments a{};
     a.plan = plan_sparse(params, first, count, Tile::kRows, context.arena, stream);
-    a.q = static_cast<const __nv_bfloat16*>(params.q.data()) + first * params.q.stride(0);
-    a.out = static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0);
-    a.q_head_stride = params.q.stride(0);
-    a.q_row_stride = params.q.stride(1);
-    a.out_head_stride = params.out.stride(0);
-    a.out_row_stride = params.out.stride(1);
+    a.q = {static_cast<const __nv_bfloat16*>(params.q.data()) + first * params.q.stride(0),
+           params.q.stride(0), params.q.stride(1)};
+    a.out = {static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0),
+             params.out.stride(0), params.out.stride(1)};
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
@@ -247,9 +255,9 @@ void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Con
   if (params.q.numel() == 0) return;
   constexpr auto kOrder = AtomOrder::columns_first;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 96, 3, kOrder, 3, 32>>(params, context);
+    run<AttentionTile<128, 80, 3, kOrder, 4, 56>>(params, context);
   else
-    run<AttentionTile<64, 128, 3, kOrder, 3, 32>>(params, context);
+    run<AttentionTile<64, 112, 3, kOrder, 3, 56>>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

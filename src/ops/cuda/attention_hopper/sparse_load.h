@@ -1,32 +1,30 @@
 // Loading keys, values and queries of block-sparse work into shared memory.
 #pragma once
 
+#include "ops/cuda/attention_hopper/query_load.h"
 #include "ops/cuda/attention_hopper/sparse_plan.h"
-#include "ops/cuda/attention_hopper/tile.h"
+#include "ops/cuda/attention_hopper/work_slots.h"
 #include "ops/cuda/common/tma.h"
 
 namespace sparsevid::ops::cuda {
 
 struct SparseArguments {
   SparsePlan plan;
-  const __nv_bfloat16* q;
-  __nv_bfloat16* out;
-  std::int64_t q_head_stride, q_row_stride, out_head_stride, out_row_stride;
+  HeadPointers<const __nv_bfloat16> q;
+  HeadPointers<__nv_bfloat16> out;
   const int* q_order;
   std::int64_t q_order_stride;
   float scale_log2;
+  int spr;
 };
 
-inline constexpr int kWorkSlots = 2;
-
 template <class Tile>
-struct SparseShared : AttentionShared<Tile> {
+struct SparseShared : QueryShared<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
   std::uint32_t rows[2][Tile::kKeys];      // of the tile being gathered: for keys, for values
-  int tokens[2][Tile::kRows];              // of the queries, for this work and the next; -1: none
-  SparseWork work[kWorkSlots];
-  Barrier work_full[kWorkSlots];
-  Barrier work_empty[kWorkSlots];
+  WorkSlots<SparseWork> work;
+  int first_run[kWorkSlots];  // of the list of atoms, which is walked in a circle
+  Barrier first_run_full[kWorkSlots];
 };
 
 template <class Tile>
@@ -55,11 +53,14 @@ class SparseLoader {
   __device__ SparseLoader(const SparseArguments& a, SparseShared<Tile>& shared)
       : a_(a), shared_(shared) {}
 
-  __device__ void load(const SparseWork& work) {
+  __device__ void load(const SparseWork& work, const PipelineTurn<kWorkSlots>& slot) {
     const SparseTiles<Tile> tiles(work);
     source_ = (kValues ? a_.plan.v : a_.plan.k) +
               static_cast<std::int64_t>(work.head) * a_.plan.head_atoms * kAtomBytes;
-    if (tiles.of_atoms > 0) load_atoms(work, tiles);
+    if (tiles.of_atoms > 0)
+      load_atoms(work, tiles, slot);
+    else if (!kValues && threadIdx.x % 32 == 0)
+      barrier_arrive(&shared_.first_run_full[slot.stage]);
     if (tiles.of_rows > 0) load_rows(work, tiles);
   }
 
@@ -76,12 +77,18 @@ class SparseLoader {
 
   /// Whole atoms, a tile after the other: a lane has a run and copies what of it falls into the
   /// tile.
-  __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles) {
+  __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles,
+                             const PipelineTurn<kWorkSlots>& slot) {
     constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
     const int lane = threadIdx.x % 32;
     const AtomRun* const runs =
         a_.plan.runs + static_cast<std::int64_t>(work.pair) * a_.plan.k_clusters;
-    const auto read = [&](int at) { return at < work.keys.runs ? runs[at] : AtomRun{0, 0}; };
+    const int first_run = find_first_run(runs, work.keys.runs, slot);
+    const auto read = [&](int at) {
+      if (at >= work.keys.runs) return AtomRun{0, 0};
+      at += first_run;
+      return runs[at < work.keys.runs ? at : at - work.keys.runs];
+    };
     int at = lane;
     AtomRun run{0, 0};
     AtomRun next = read(at);  // ahead of its use
@@ -102,6 +109,11 @@ class SparseLoader {
                      source_ + static_cast<std::int64_t>(run.atom + (from - begin)) * kAtomBytes,
                      part * kAtomBytes, full(), keep_);
           bytes += part * kAtomBytes;
+          if (!kValues && from == tile_begin) {
+            asm volatile("st.relaxed.gpu.global.s32 [%0], %1;" ::"l"(a_.plan.walk),
+                         "r"(run.atom + (from - begin))
+                         : "memory");
+          }
         }
         if (listed >= tile_end) break;
         run = next;
@@ -128,6 +140,34 @@ class SparseLoader {
     }
   }
 
+  /// Near what the other blocks read now, so that the L2 cache need not hold all keys of a head.
+  /// The warp that loads keys decides, that of the values follows.
+  __device__ int find_first_run(const AtomRun* runs, int count,
+                                const PipelineTurn<kWorkSlots>& slot) const {
+    const int lane = threadIdx.x % 32;
+    int& first_run = shared_.first_run[slot.stage];
+    Barrier* const decided = &shared_.first_run_full[slot.stage];
+    if constexpr (kValues) {
+      barrier_wait(decided, slot.parity);
+      return first_run;
+    } else {
+      int walk;
+      asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];"
+                   : "=r"(walk)
+                   : "l"(a_.plan.walk)
+                   : "memory");
+      const int step = (count + 31) / 32;
+      const int at = lane * step;
+      const unsigned before = __ballot_sync(~0u, at < count && runs[at].atom <= walk);
+      const int found = a_.spr ? max(__popc(before) - 1, 0) * step : 0;
+      if (lane == 0) {
+        first_run = found;
+        barrier_arrive(decided);
+      }
+      return found;
+    }
+  }
+
   /// Every barrier counts 32 lanes, that of keys the bias too.
   __device__ void finish_atoms(std::uint32_t bytes) const {
     barrier_arrive_expect(full(), bytes);
@@ -144,20 +184,34 @@ class SparseLoader {
     const int lane = threadIdx.x % 32;
     std::uint32_t* const list = shared_.rows[kValues];
     constexpr int kLists = (Tile::kKeys + 31) / 32;
-    for (int i = 0; i < tiles.of_rows; ++i) {
-      float bias[kLists];
+    int row[kLists];
+    float bias[kLists];
+    const auto read_rows = [&](int tile) {
 #pragma unroll
       for (int j = 0; j < kLists; ++j) {
-        const int at = i * Tile::kKeys + 32 * j + lane;
-        const int row = at < work.keys.rows ? rows[at] : zeros;
+        const int at = tile * Tile::kKeys + 32 * j + lane;
+        row[j] = at < work.keys.rows ? rows[at] : zeros;
+      }
+    };
+    const auto read_bias = [&] {
+#pragma unroll
+      for (int j = 0; j < kLists; ++j) {
+        if (kValues || row[j] < first_centroid)
+          bias[j] = 0;
+        else
+          bias[j] = row[j] == zeros ? -INFINITY : centroid_bias[row[j] - first_centroid];
+      }
+    };
+    read_rows(0);
+    read_bias();
+#pragma unroll 1
+    for (int i = 0; i < tiles.of_rows; ++i) {
+#pragma unroll
+      for (int j = 0; j < kLists; ++j)
         // Where the row begins among the atoms, less the swizzle.
         if (32 * j + lane < Tile::kKeys)
-          list[32 * j + lane] = row / kAtomRows * kAtomBytes + row % kAtomRows * 128;
-        if (at >= work.keys.rows)
-          bias[j] = -INFINITY;
-        else
-          bias[j] = !kValues && row >= first_centroid ? centroid_bias[row - first_centroid] : 0;
-      }
+          list[32 * j + lane] = row[j] / kAtomRows * kAtomBytes + row[j] % kAtomRows * 128;
+      read_rows(i + 1);  // ahead of their use
       wait_empty();
       if constexpr (!kValues) {
 #pragma unroll
@@ -170,6 +224,7 @@ class SparseLoader {
       barrier_arrive_after_copies(full());
       __syncwarp();
       turn_.advance();
+      read_bias();
     }
   }
 
@@ -214,105 +269,5 @@ class SparseLoader {
   std::uint64_t keep_ = l2_keep();
   PipelineTurn<Tile::kStages> turn_;
 };
-
-/// Warps that load queries.
-inline constexpr int kQueryLoaders = 2;
-
-/// One warp: its share of the queries, rows between those of the work and a whole warpgroup's as
-/// zeros.
-template <class Tile, int kLoader>
-class QueryLoader {
- public:
-  __device__ QueryLoader(const SparseArguments& a, SparseShared<Tile>& shared)
-      : a_(a), shared_(shared) {}
-
-  __device__ void load(const SparseWork& work) {
-    constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
-    constexpr int kStep = 32 / kChunks;          // rows at a time
-    constexpr int kBatch = 8;
-    constexpr int kLists = Tile::kRows / kQueryLoaders / 32;
-    static_assert(kLists * kQueryLoaders * 32 == Tile::kRows);
-    constexpr int kFirst = kLoader * kLists * 32;
-    const int lane = threadIdx.x % 32;
-    const int chunk = lane % kChunks;
-    const int* const order = a_.q_order + work.head * a_.q_order_stride + work.q_begin;
-    const int rows = work.q_rows;
-    // Read while the queries before are still in use.
-    int tokens[kLists];
-#pragma unroll
-    for (int i = 0; i < kLists; ++i) {
-      const int row = kFirst + 32 * i + lane;
-      tokens[i] = row < rows ? order[row] : -1;
-    }
-    const __nv_bfloat16* const q = a_.q + work.head * a_.q_head_stride + 8 * chunk;
-    const std::uint32_t to = shared_address(shared_.q) + chunk / 8 * 64 * 128;
-    int* const listed = shared_.tokens[turn_.parity] + kFirst;
-    barrier_wait(&shared_.q_empty, turn_.parity ^ 1);
-#pragma unroll
-    for (int i = 0; i < kLists; ++i) listed[32 * i + lane] = tokens[i];
-    __syncwarp();
-    if (lane == 0) barrier_arrive(&shared_.q_full);  // for the tokens
-    const int end = min((rows + 63) / 64 * 64 - kFirst, kLists * 32);
-#pragma unroll 1
-    for (int first = 0; first < end; first += kBatch * kStep) {
-      int token[kBatch];
-#pragma unroll
-      for (int j = 0; j < kBatch; ++j) token[j] = listed[first + j * kStep + lane / kChunks];
-#pragma unroll
-      for (int j = 0; j < kBatch; ++j) {
-        const int row = kFirst + first + j * kStep + lane / kChunks;
-        copy_16_bytes(to + row / 64 * Tile::kWarpgroupQueryBytes + row % 64 * 128 +
-                          ((chunk % 8) ^ (row % 8)) * 16,
-                      q + max(token[j], 0) * a_.q_row_stride, token[j] >= 0, give_up_);
-      }
-    }
-    barrier_arrive_after_copies(&shared_.q_full);
-    turn_.advance();
-  }
-
- private:
-  const SparseArguments& a_;
-  SparseShared<Tile>& shared_;
-  std::uint64_t give_up_ = l2_give_up();
-  PipelineTurn<1> turn_;
-};
-
-/// One warp takes work for the block and calls use(work), as for_each_work does in the others.
-template <class Tile, class Use>
-__device__ void hand_out_work(const SparsePlan& plan, SparseShared<Tile>& shared, Use use) {
-  const int count = *plan.work_count;
-  PipelineTurn<kWorkSlots> turn;
-  while (true) {
-    barrier_wait(&shared.work_empty[turn.stage], turn.parity ^ 1);
-    SparseWork& slot = shared.work[turn.stage];
-    if (threadIdx.x % 32 == 0) {
-      const int index = atomicAdd(plan.next_work, 1);
-      if (index < count)
-        slot = plan.work[index];
-      else
-        slot.head = -1;
-      barrier_arrive(&shared.work_full[turn.stage]);
-    }
-    __syncwarp();
-    if (slot.head < 0) break;
-    use(slot);
-    turn.advance();
-  }
-}
-
-/// Calls use(work) for every piece of work handed to this block, in order.
-template <class Tile, class Use>
-__device__ void for_each_work(SparseShared<Tile>& shared, Use use) {
-  PipelineTurn<kWorkSlots> turn;
-  while (true) {
-    barrier_wait(&shared.work_full[turn.stage], turn.parity);
-    const SparseWork& work = shared.work[turn.stage];
-    if (work.head < 0) break;
-    use(work);
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(&shared.work_empty[turn.stage]);
-    turn.advance();
-  }
-}
 
 }  // namespace sparsevid::ops::cuda

@@ -190,7 +190,8 @@ __global__ void __launch_bounds__(256)
   if (lane == 0) plan.lists[pair] = sizes;
 }
 
-/// A block for a head; it counts the work of the heads before its own for itself.
+/// A block for a head; it counts the work of the heads before its own for itself. Pieces of many
+/// warpgroups come first, so that what runs at one time walks over the keys equally fast.
 __global__ void __launch_bounds__(kScanThreads)
     list_work(const int* q_offsets, std::int64_t head_stride, int tile_rows, SparsePlan plan) {
   const auto tiles_of = [&](int head, int cluster) {
@@ -203,27 +204,40 @@ __global__ void __launch_bounds__(kScanThreads)
     before += tiles_of(pair / plan.q_clusters, pair % plan.q_clusters);
   int begin;
   exclusive_sum(before, begin);
-  for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
-    const int cluster = first + static_cast<int>(threadIdx.x);
-    const int tiles = cluster < plan.q_clusters ? tiles_of(head, cluster) : 0;
-    int total;
-    const int at = begin + exclusive_sum(tiles, total);
-    begin += total;
-    if (tiles == 0) continue;
-    const int* offset = q_offsets + head * head_stride + cluster;
-    const int pair = head * plan.q_clusters + cluster;
-    const KeyLists keys = plan.lists[pair];
-    int place = offset[0];
-    for (int left = tiles; left > 0; --left) {
-      const int units = (offset[1] - place + kQueryUnit - 1) / kQueryUnit;
-      const int rows = min((units + left - 1) / left * kQueryUnit, offset[1] - place);
-      plan.work[at + tiles - left] = {head, pair, place, rows, keys, 0};
-      place += rows;
+  for (int warpgroups = tile_rows / kQueryUnit; warpgroups > 0; --warpgroups) {
+    for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
+      const int cluster = first + static_cast<int>(threadIdx.x);
+      const int* offset = q_offsets + head * head_stride + cluster;
+      const int tiles = cluster < plan.q_clusters ? tiles_of(head, cluster) : 0;
+      // The pieces of a cluster have equally many warpgroups, or the first ones have one more.
+      const int units = tiles == 0 ? 0 : (offset[1] - offset[0] + kQueryUnit - 1) / kQueryUnit;
+      const int larger = tiles == 0 ? 0 : units % tiles;
+      int of_this_size = 0;
+      int from = 0;  // the first of them in the cluster
+      if (tiles > 0 && larger > 0 && units / tiles + 1 == warpgroups) of_this_size = larger;
+      if (tiles > 0 && units / tiles == warpgroups) {
+        of_this_size = tiles - larger;
+        from = larger;
+      }
+      int total;
+      const int at = begin + exclusive_sum(of_this_size, total);
+      begin += total;
+      if (of_this_size == 0) continue;
+      const int pair = head * plan.q_clusters + cluster;
+      const KeyLists keys = plan.lists[pair];
+      // All pieces before the first of this size are of one warpgroup more.
+      int place = offset[0] + from * (warpgroups + 1) * kQueryUnit;
+      for (int i = 0; i < of_this_size; ++i) {
+        const int rows = min(warpgroups * kQueryUnit, offset[1] - place);
+        plan.work[at + i] = {head, pair, place, rows, keys, 0};
+        place += rows;
+      }
     }
   }
   if (head == plan.heads - 1 && threadIdx.x == 0) {
     *plan.work_count = begin;
     *plan.next_work = 0;
+    *plan.walk = 0;
   }
 }
 
@@ -274,8 +288,9 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   plan.rows = arena.array<int>(pairs * plan.pair_rows);
   plan.work =
       arena.array<SparseWork>(heads * (params.q.size(1) / tile_rows + std::int64_t{q_clusters}));
-  plan.work_count = arena.array<int>(2);
+  plan.work_count = arena.array<int>(3);
   plan.next_work = plan.work_count + 1;
+  plan.walk = plan.work_count + 2;
 
   const auto ints = [&](const TensorView& view) {
     return view.as<std::int32_t>() + first * view.stride(0);
