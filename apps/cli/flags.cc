@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <sstream>
+#include <string_view>
 
 namespace sparsevid::cli {
 namespace {
@@ -61,6 +62,44 @@ CLI::Validator one_of(const std::string& words) {
     }
     return expected("one of " + shown, word);
   });
+}
+
+namespace {
+
+/// "24", "7.5G", "24GiB", "800M"; bare numbers are GiB.
+std::optional<std::uint64_t> parse_memory_size(const std::string& word) {
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t end = word.find_first_not_of("0123456789.");
+  const auto value = parse<double>(word.substr(0, end));
+  if (!value || !std::isfinite(*value) || *value <= 0) return std::nullopt;
+  int power = 3;
+  if (end != std::string::npos) {
+    std::string unit = word.substr(end);
+    for (const std::string_view suffix : {"iB", "B"})
+      if (unit.size() > 1 && unit.ends_with(suffix)) {
+        unit.resize(unit.size() - suffix.size());
+        break;
+      }
+    const auto found = unit.size() == 1 ? kUnits.find(unit) : std::string_view::npos;
+    if (found == std::string_view::npos) return std::nullopt;
+    power = static_cast<int>(found) + 1;
+  }
+  const double bytes = std::ldexp(*value, 10 * power);
+  if (bytes < 1 || bytes > 0x1p60) return std::nullopt;
+  return static_cast<std::uint64_t>(bytes);
+}
+
+}  // namespace
+
+CLI::Validator memory_size() {
+  return unnamed([](std::string& word) {
+    if (parse_memory_size(word)) return std::string();
+    return expected("an amount of memory in GiB, or with K, M, G or T", word);
+  });
+}
+
+std::uint64_t bytes_of(const std::string& checked_size) {
+  return parse_memory_size(checked_size).value_or(0);
 }
 
 CLI::Option* describe(CLI::Option* option, const std::string& group, const std::string& type,

@@ -24,6 +24,8 @@ struct Flags {
   std::string dtype = "auto";
   std::string vae_dtype = "f32";
   std::string linear = "dtype";
+  std::string max_vram;
+  std::string offload = "none";
   std::string sigmas = "current";
   std::string log;
   std::map<std::string, std::string> attention;  // as given
@@ -128,6 +130,17 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
                            "fp8: the transformer's large matrices in e4m3, on a GPU")
                ->check(one_of("dtype|fp8")),
            kMachine, "TYPE", "dtype");
+  describe(command
+               .add_option("--max-vram", flags.max_vram,
+                           "Memory of the GPU to take at most: GiB, or with K, M, G or T")
+               ->check(memory_size()),
+           kMachine, "SIZE", "what is free");
+  describe(command
+               .add_option("--offload", flags.offload,
+                           "text: the text encoder comes in layers; blocks: the transformer's "
+                           "blocks that do not fit, too")
+               ->check(one_of("none|text|blocks")),
+           kMachine, "WHAT", "none");
   describe(command.add_option("--threads", flags.options.threads, "0: all cores")
                ->check(whole_number(0, 4096)),
            kMachine, "N", "0");
@@ -165,6 +178,9 @@ void generate(Flags& flags, const CLI::App& command) {
   options.precision = precision_of(flags.dtype);
   options.vae_precision = precision_of(flags.vae_dtype);
   options.fp8_linears = flags.linear == "fp8";
+  if (!flags.max_vram.empty()) options.max_vram = bytes_of(flags.max_vram);
+  if (flags.offload == "text") options.offload = Offload::text;
+  if (flags.offload == "blocks") options.offload = Offload::blocks;
   options.legacy_sigmas = flags.sigmas == "legacy";
   options.check_memory = !flags.skip_memory_check;
   options.save_latents = command.count("--save-latents") > 0;

@@ -17,6 +17,13 @@ enum class Precision {
   bf16,
 };
 
+/// What stays out of a GPU's memory until it is needed. Each includes those before it.
+enum class Offload {
+  none,
+  text,    ///< the text encoder's layers, which are brought one after the other
+  blocks,  ///< as many of the transformer's blocks as do not fit; they wait in host memory
+};
+
 struct GenerateOptions {
   std::string prompt;
   std::string negative_prompt;
@@ -38,7 +45,10 @@ struct GenerateOptions {
   /// On a GPU: multiply the transformer's large matrices in fp8 (e4m3, a scale for each row).
   bool fp8_linears = false;
   std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
-  int threads = 0;              ///< 0: all cores this process may use
+  /// Bytes of a GPU's memory that the run may take; 0: what is free.
+  std::uint64_t max_vram = 0;
+  Offload offload = Offload::none;
+  int threads = 0;  ///< 0: all cores this process may use
 
   std::string attention;  ///< a name of attention_method_list(); empty: the checkpoint's default
   std::map<std::string, double> attention_settings;  ///< by the names of attention_setting_list()

@@ -12,7 +12,8 @@ MemoryEstimate estimate(const Recipe& recipe, Precision precision) {
   GenerateOptions options;
   options.prompt = "any";
   options.precision = precision;
-  const Settings settings = resolve_settings(recipe, options);
+  Settings settings = resolve_settings(recipe, options);
+  settings.text_tokens.assign(settings.text_tokens.size(), recipe.limits().max_text_tokens);
   const MemoryPlan plan = plan_memory(recipe, settings);
   MemoryEstimate result;
   result.precision = to_string(settings.dtype);

@@ -39,11 +39,25 @@ class Ledger {
     const std::lock_guard lock(mutex_);
     return now_;
   }
+  void begin_peak() {
+    const std::lock_guard lock(mutex_);
+    now_.peak_bytes = now_.bytes;
+  }
+  void limit(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+  /// The limit that so many bytes more would break, else 0.
+  std::size_t broken_limit(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    return limit_ > 0 && now_.bytes + bytes > limit_ ? limit_ : 0;
+  }
 
  private:
   std::mutex mutex_;
   std::unordered_map<void*, std::size_t> sizes_;
   DeviceAllocations now_{0, 0, 0};
+  std::size_t limit_ = 0;
 };
 
 Ledger& ledger() {
@@ -108,6 +122,10 @@ DeviceAllocations cuda_allocations() { return ledger().now(); }
 namespace cuda_runtime {
 
 void* allocate(std::size_t bytes) {
+  if (const std::size_t limit = ledger().broken_limit(bytes))
+    fail(ErrorKind::out_of_memory,
+         "GPU memory: {:.2f} GiB were asked for, {:.2f} of {:.2f} allowed are held",
+         gibibytes(bytes), gibibytes(cuda_allocations().bytes), gibibytes(limit));
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, std::max<std::size_t>(bytes, 64));
   if (status == cudaErrorMemoryAllocation) {
@@ -139,6 +157,10 @@ void clear(void* memory, std::size_t bytes, Stream stream) {
 
 void wait(Stream stream) { check(cudaStreamSynchronize(handle(stream)), "kernel"); }
 
+void begin_peak() { ledger().begin_peak(); }
+
+void limit_memory(std::size_t bytes) { ledger().limit(bytes); }
+
 void* allocate_pinned(std::size_t bytes) {
   void* memory = nullptr;
   check(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "page-locked memory");
@@ -150,6 +172,20 @@ void release_pinned(void* memory) { (void)cudaFreeHost(memory); }
 void copy_without_waiting(void* to_pinned, const void* from, std::size_t bytes, Stream stream) {
   check(cudaMemcpyAsync(to_pinned, from, bytes, cudaMemcpyDeviceToHost, handle(stream)), "copy");
 }
+
+void lock_pages(void* memory, std::size_t bytes) {
+  check(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), "page-locked memory");
+}
+
+void unlock_pages(void* memory) { (void)cudaHostUnregister(memory); }
+
+Stream make_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+  return stream;
+}
+
+void release_stream(Stream stream) { (void)cudaStreamDestroy(handle(stream)); }
 
 void* make_event() {
   cudaEvent_t event = nullptr;
@@ -165,6 +201,10 @@ void record_event(void* event, Stream stream) {
 
 void wait_for_event(void* event) {
   check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "event");
+}
+
+void make_stream_wait(Stream stream, void* event) {
+  check(cudaStreamWaitEvent(handle(stream), static_cast<cudaEvent_t>(event), 0), "event");
 }
 
 double seconds_between(void* from, void* to) {

@@ -22,13 +22,20 @@ void release(void*) {}
 void copy(void*, Device, const void*, Device, std::size_t, Stream) { unreachable(); }
 void clear(void*, std::size_t, Stream) { unreachable(); }
 void wait(Stream) { unreachable(); }
+void begin_peak() {}
+void limit_memory(std::size_t) {}
 void* allocate_pinned(std::size_t) { unreachable(); }
 void release_pinned(void*) {}
+void lock_pages(void*, std::size_t) { unreachable(); }
+void unlock_pages(void*) {}
 void copy_without_waiting(void*, const void*, std::size_t, Stream) { unreachable(); }
+Stream make_stream() { unreachable(); }
+void release_stream(Stream) {}
 void* make_event() { unreachable(); }
 void release_event(void*) {}
 void record_event(void*, Stream) { unreachable(); }
 void wait_for_event(void*) {}
+void make_stream_wait(Stream, void*) { unreachable(); }
 double seconds_between(void*, void*) { unreachable(); }
 
 }  // namespace cuda_runtime

@@ -12,14 +12,16 @@ namespace {
 constexpr std::size_t kPieceBytes = std::size_t{32} << 20;
 constexpr std::int64_t kBytesPerTask = std::int64_t{1} << 20;
 
-void read_with_all_threads(std::byte* to, const std::byte* from, std::size_t bytes, int threads) {
+}  // namespace
+
+void copy_on_host(void* to, const void* from, std::size_t bytes, int threads) {
+  auto* target = static_cast<std::byte*>(to);
+  const auto* source = static_cast<const std::byte*>(from);
   parallel_for(threads, static_cast<std::int64_t>(bytes), kBytesPerTask,
                [&](std::int64_t begin, std::int64_t end) {
-                 std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin));
+                 std::memcpy(target + begin, source + begin, static_cast<std::size_t>(end - begin));
                });
 }
-
-}  // namespace
 
 HostToDevice::HostToDevice(const Context& context) : context_(context) {
   for (Piece& piece : pieces_) {
@@ -48,8 +50,7 @@ void HostToDevice::copy(const TensorView& from, const TensorView& to) {
     next_ = 1 - next_;
     const std::size_t bytes = std::min(kPieceBytes, from.bytes() - done);
     cuda_runtime::wait_for_event(piece.event);
-    read_with_all_threads(static_cast<std::byte*>(piece.memory), source + done, bytes,
-                          context_.threads);
+    copy_on_host(piece.memory, source + done, bytes, context_.threads);
     cuda_runtime::copy(target + done, to.device(), piece.memory, Device::cpu, bytes,
                        context_.stream);
     cuda_runtime::record_event(piece.event, context_.stream);

@@ -8,6 +8,9 @@
 
 namespace sparsevid {
 
+/// Within host memory, by all threads.
+void copy_on_host(void* to, const void* from, std::size_t bytes, int threads);
+
 /// Goes through two pieces of page-locked memory in turn: while one is on its way, the other is
 /// filled by all threads. Pageable memory, such as a mapped file, would reach a third of the speed.
 class HostToDevice {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "core/context.h"
 #include "core/tensor.h"
@@ -14,9 +15,9 @@ class TextEncoder {
   virtual ~TextEncoder() = default;
   virtual int dim() const = 0;
   virtual std::size_t weight_bytes() const = 0;
-  virtual std::size_t workspace_bytes(int tokens) const = 0;
-  /// `ids` are the true tokens, without padding; returns [ids.size(), dim] f32.
-  virtual Tensor encode(std::span<const int> ids, Context& context) = 0;
+  /// `ids`: the true tokens of each prompt, without padding; the result has the states of each,
+  /// [tokens, dim] f32.
+  virtual std::vector<Tensor> encode(std::span<const std::vector<int>> ids, Context& context) = 0;
 };
 
 }  // namespace sparsevid

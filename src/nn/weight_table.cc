@@ -5,19 +5,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "core/host_to_device.h"
-#include "ops/copy.h"
-#include "ops/quantize_rows.h"
 
 namespace sparsevid::nn {
 namespace {
 
 bool is_convertible(DType dtype) {
   return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
-}
-
-std::size_t scale_bytes(const Shape& shape) {
-  return static_cast<std::size_t>(shape[0]) * sizeof(float);
 }
 
 void append(std::string& message, std::string_view what, const std::vector<std::string>& names) {
@@ -29,19 +22,29 @@ void append(std::string& message, std::string_view what, const std::vector<std::
 
 }  // namespace
 
+void WeightTable::add_entry(Entry entry) {
+  entry.group = group_;
+  entries_.push_back(std::move(entry));
+}
+
+int WeightTable::begin_group(Residence residence) {
+  groups_.push_back(residence);
+  return group_ = static_cast<int>(groups_.size()) - 1;
+}
+
 void WeightTable::add(std::string name, const Shape& shape, TensorView& destination,
                       Precision precision) {
-  entries_.push_back({std::move(name), shape, &destination, precision, false});
+  add_entry({std::move(name), shape, &destination, precision, false});
 }
 
 void WeightTable::add_large(std::string name, const Shape& shape, TensorView& destination,
                             TensorView& scale) {
-  entries_.push_back({std::move(name), shape, &destination, Precision::large, false, &scale});
+  add_entry({std::move(name), shape, &destination, Precision::large, false, &scale});
 }
 
 void WeightTable::add_optional(std::string name, const Shape& shape, TensorView& destination,
                                Precision precision) {
-  entries_.push_back({std::move(name), shape, &destination, precision, true});
+  add_entry({std::move(name), shape, &destination, precision, true});
 }
 
 void WeightTable::add_alias(std::string name, std::string alias) {
@@ -54,18 +57,36 @@ std::size_t WeightTable::bytes() const {
   std::size_t sum = 0;
   for (const auto& entry : entries_) {
     sum += static_cast<std::size_t>(entry.shape.numel()) * size_of(kept_dtype(entry, compute_));
-    if (quantized(entry)) sum += scale_bytes(entry.shape);
+    if (quantized(entry)) sum += static_cast<std::size_t>(entry.shape[0]) * sizeof(float);
   }
   return sum;
 }
 
-void WeightTable::convert(const TensorView& from, const TensorView& to, const TensorView& scale,
-                          Context& context) {
-  if (scale.defined()) {
-    ops::quantize_rows({.x = from, .out = to, .scale = scale}, context);
-  } else {
-    ops::copy({from, to}, context);
+WeightBytes WeightTable::bytes_on(Device device) const {
+  WeightBytes bytes;
+  std::vector<std::size_t> of_group(groups_.size(), 0);
+  for (const auto& entry : entries_) {
+    const std::size_t kept =
+        WeightGroup::bytes_of(entry.shape, kept_dtype(entry, compute_), quantized(entry));
+    if (entry.precision == Precision::stored && device != Device::cpu) continue;
+    if (residence_of(entry) == Residence::resident) {
+      bytes.resident += kept;
+    } else {
+      of_group[static_cast<std::size_t>(entry.group)] += kept;
+    }
   }
+  std::size_t streamed = 0;
+  std::size_t largest = 0;
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    if (groups_[group] == Residence::passing)
+      bytes.passing = std::max(bytes.passing, of_group[group] + kConversionBytes);
+    if (groups_[group] != Residence::streamed) continue;
+    ++streamed;
+    largest = std::max(largest, of_group[group]);
+    bytes.host += of_group[group];
+  }
+  bytes.resident += WeightStream::places_for(streamed) * largest;
+  return bytes;
 }
 
 const TensorView* WeightTable::find(const Checkpoint& checkpoint, const std::string& name) const {
@@ -123,93 +144,67 @@ LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) 
     fail(ErrorKind::bad_file, "{}: the tensors are not those of this model: {}",
          checkpoint.folder().string(), message);
   }
-  LoadedWeights loaded = context.device == Device::cpu ? load_to_cpu(checkpoint, context)
-                                                       : upload(checkpoint, context);
-  log(LogCategory::memory, "{}: {} weights, {} bytes mapped, {} bytes converted to {} or moved",
-      checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.owned_bytes,
-      to_string(compute_));
-  return loaded;
-}
-
-LoadedWeights WeightTable::load_to_cpu(const Checkpoint& checkpoint, Context& context) const {
   LoadedWeights loaded;
+  loaded.groups_.resize(groups_.size());
+  for (std::size_t i = 0; i < groups_.size(); ++i) loaded.groups_[i].residence = groups_[i];
+  std::vector<WeightGroup> resident;
   for (const auto& entry : entries_) {
-    const auto* view = find(checkpoint, entry.name);
-    if (view == nullptr) continue;
-    context.check_cancelled();
-    const DType kept = kept_dtype(entry, view->dtype());
-    if (view->dtype() == kept) {
-      *entry.destination = *view;
-      loaded.mapped_bytes += view->bytes();
-    } else {
-      Tensor copy(kept, entry.shape);
-      if (quantized(entry)) {
-        loaded.owned.emplace_back(DType::f32, Shape{entry.shape[0]});
-        *entry.scale = loaded.owned.back();
-        loaded.owned_bytes += entry.scale->bytes();
-      }
-      convert(*view, copy, entry.scale != nullptr ? *entry.scale : TensorView(), context);
-      *entry.destination = copy;
-      loaded.owned_bytes += copy->bytes();
-      loaded.owned.push_back(std::move(copy));
-    }
-  }
-  return loaded;
-}
-
-LoadedWeights WeightTable::upload(const Checkpoint& checkpoint, Context& context) const {
-  // One allocation for all; each weight begins where the widest loads want it.
-  constexpr std::size_t kAlignment = 256;
-  const auto aligned = [](std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  };
-  struct Move {
-    const TensorView* from;
-    const Entry* entry;
-    DType kept;
-    std::size_t offset;
-  };
-  std::vector<Move> moves;
-  std::size_t total = 0;
-  std::size_t most_converted = 0;
-  for (const auto& entry : entries_) {
-    const auto* view = find(checkpoint, entry.name);
-    if (view == nullptr) continue;
-    const DType kept = kept_dtype(entry, view->dtype());
-    moves.push_back({view, &entry, kept, total});
-    total += aligned(static_cast<std::size_t>(entry.shape.numel()) * size_of(kept));
-    if (quantized(entry)) total += aligned(scale_bytes(entry.shape));
-    if (kept != view->dtype()) most_converted = std::max(most_converted, view->bytes());
-  }
-  LoadedWeights loaded;
-  Tensor memory(DType::u8, {static_cast<std::int64_t>(total)}, context.device);
-  Tensor raw(DType::u8, {static_cast<std::int64_t>(most_converted)}, context.device);
-  HostToDevice stage(context);
-  for (const Move& move : moves) {
-    context.check_cancelled();
-    const Shape& shape = move.from->shape();
-    const TensorView to(memory->as<std::uint8_t>() + move.offset, move.kept, shape, context.device);
-    *move.entry->destination = to;
-    if (move.kept == move.from->dtype()) {
-      stage.copy(*move.from, to);
+    const auto* stored = find(checkpoint, entry.name);
+    if (stored == nullptr) continue;
+    if (stays_mapped(entry, *stored, context.device)) {
+      *entry.destination = *stored;
+      loaded.mapped_bytes += stored->bytes();
       continue;
     }
-    TensorView scale;
-    if (quantized(*move.entry)) {
-      scale = {static_cast<std::uint8_t*>(to.data()) + aligned(to.bytes()),
-               DType::f32,
-               {shape[0]},
-               context.device};
-      *move.entry->scale = scale;
+    if (residence_of(entry) == Residence::resident) {
+      // The CPU takes them one by one, as it maps most; a GPU's lie in one piece.
+      if (resident.empty() || context.device == Device::cpu) resident.emplace_back();
     }
-    const TensorView as_stored(raw->data(), move.from->dtype(), shape, context.device);
-    stage.copy(*move.from, as_stored);
-    convert(as_stored, to, scale, context);
+    WeightGroup& group = residence_of(entry) == Residence::resident
+                             ? resident.back()
+                             : loaded.groups_[static_cast<std::size_t>(entry.group)];
+    group.add(*stored, kept_dtype(entry, stored->dtype()), *entry.destination,
+              quantized(entry) ? entry.scale : nullptr);
+  }
+  const double start = now_seconds();
+  loaded.mover_ = std::make_unique<WeightMover>(context);
+  load_resident(resident, loaded, *loaded.mover_, context);
+  std::vector<const WeightGroup*> streamed;
+  for (const WeightGroup& group : loaded.groups_) {
+    loaded.place_in_stream_.push_back(streamed.size());
+    if (group.residence == Residence::streamed) streamed.push_back(&group);
+  }
+  if (!streamed.empty()) {
+    loaded.stream_ = std::make_unique<WeightStream>(streamed, *loaded.mover_, context);
+    loaded.owned_bytes += loaded.stream_->device_bytes();
+  }
+  log(LogCategory::memory,
+      "{}: {} weights, {} bytes mapped, {} bytes converted to {} or moved and {} locked on the "
+      "host, in {:.3f} s",
+      checkpoint.folder().string(), entries_.size(), loaded.mapped_bytes, loaded.owned_bytes,
+      to_string(compute_), loaded.host_bytes(), now_seconds() - start);
+  return loaded;
+}
+
+bool WeightTable::stays_mapped(const Entry& entry, const TensorView& stored, Device device) const {
+  if (entry.precision == Precision::stored) return true;
+  return device == Device::cpu && residence_of(entry) == Residence::resident &&
+         kept_dtype(entry, stored.dtype()) == stored.dtype();
+}
+
+void WeightTable::load_resident(const std::vector<WeightGroup>& groups, LoadedWeights& loaded,
+                                WeightMover& mover, Context& context) const {
+  for (const WeightGroup& group : groups) {
+    Tensor memory(DType::u8, {static_cast<std::int64_t>(group.bytes)}, context.device);
+    auto* data = static_cast<std::byte*>(memory->data());
+    mover.bring(group, data, context);
+    group.bind(data, context.device);
+    for (const PlacedWeight& weight : group.weights)
+      loaded.owned_bytes += WeightGroup::view(weight, data, context.device).bytes() +
+                            (weight.scale != nullptr ? weight.scale->bytes() : 0);
+    loaded.owned.push_back(std::move(memory));
   }
   wait_for(context.device, context.stream);
-  loaded.owned_bytes = total;
-  loaded.owned.push_back(std::move(memory));
-  return loaded;
 }
 
 }  // namespace sparsevid::nn

@@ -9,21 +9,21 @@
 #include "core/context.h"
 #include "core/tensor.h"
 #include "io/checkpoint.h"
+#include "nn/loaded_weights.h"
+#include "nn/weight_group.h"
 
 namespace sparsevid::nn {
 
-/// In which type a weight is kept: the type the model computes in, always f32, as it is stored
-/// (tables of which few rows are read), or, for the large matrices of a model, fp8 where that is
-/// asked for and the type the model computes in elsewhere.
+/// In which type a weight is kept: the type the model computes in, always f32, as it is stored in
+/// the mapped file (tables of which few rows are read, on the host), or, for the large matrices of
+/// a model, fp8 where that is asked for and the type the model computes in elsewhere.
 enum class Precision : std::uint8_t { compute, f32, stored, large };
 
-/// Memory of weights that could not be used where the file is mapped: converted to another type, or
-/// moved to a GPU.
-struct LoadedWeights {
-  std::vector<Tensor> owned;
-  std::size_t mapped_bytes = 0;
-  std::size_t owned_bytes = 0;
-  std::size_t bytes() const { return mapped_bytes + owned_bytes; }
+/// Bytes of weights by where they are.
+struct WeightBytes {
+  std::size_t resident = 0;  ///< on the device all the time, places of streamed groups included
+  std::size_t passing = 0;   ///< scratch that passing weights take while they are used
+  std::size_t host = 0;      ///< page-locked host memory
 };
 
 /// What a checkpoint and a table disagree about; each entry names a tensor.
@@ -49,21 +49,29 @@ class WeightTable {
                     Precision precision = Precision::compute);
   /// Another name under which the tensor declared as `name` may stand; ignored when both are there.
   void add_alias(std::string name, std::string alias);
+  /// What is added until end_group() is a group, which is there while LoadedWeights::use() says so.
+  /// Returns its number.
+  int begin_group(Residence residence);
+  void end_group() { group_ = kNoGroup; }
   /// A tensor that may be there and is not read. A name ending in '*' stands for all that begin so.
   void ignore(std::string pattern);
 
   DType compute_dtype() const { return compute_; }
   /// Bytes of all declared weights in the types they are kept in (`stored` counts as computed).
   std::size_t bytes() const;
+  /// The same by place, for a model on a device.
+  WeightBytes bytes_on(Device device) const;
 
   WeightMismatch compare(const Checkpoint& checkpoint) const;
-  /// Sets every destination: on the CPU to the mapped file itself where it holds the wanted type,
-  /// else to a converted copy in the result; on a GPU to a copy in its memory. Both `checkpoint`
+  /// Sets every destination that is not in a passing group: on the CPU to the mapped file itself
+  /// where it holds the wanted type, else to a converted copy in the result; on a GPU to a copy in
+  /// its memory, or to the place of a streamed group. Both `checkpoint`
   /// and the result must outlive the destinations. Throws Error(bad_file) that lists every missing,
   /// unexpected and wrong tensor.
   LoadedWeights load(const Checkpoint& checkpoint, Context& context) const;
 
  private:
+  static constexpr int kNoGroup = -1;
   struct Entry {
     std::string name;
     Shape shape;
@@ -71,6 +79,7 @@ class WeightTable {
     Precision precision;
     bool optional;
     TensorView* scale = nullptr;
+    int group = kNoGroup;
   };
   struct Alias {
     std::string name;
@@ -82,16 +91,22 @@ class WeightTable {
     return entry.precision == Precision::f32 ? DType::f32 : compute_;
   }
   bool quantized(const Entry& entry) const { return entry.scale != nullptr && fp8_; }
-  /// `from` into the type of `to`, which is fp8 where `scale` is defined.
-  static void convert(const TensorView& from, const TensorView& to, const TensorView& scale,
-                      Context& context);
-  LoadedWeights load_to_cpu(const Checkpoint& checkpoint, Context& context) const;
-  LoadedWeights upload(const Checkpoint& checkpoint, Context& context) const;
+  Residence residence_of(const Entry& entry) const {
+    return entry.group == kNoGroup ? Residence::resident
+                                   : groups_[static_cast<std::size_t>(entry.group)];
+  }
+  bool stays_mapped(const Entry& entry, const TensorView& stored, Device device) const;
+  void add_entry(Entry entry);
+  /// Resident weights in one allocation on a GPU, or each for itself on the CPU.
+  void load_resident(const std::vector<WeightGroup>& groups, LoadedWeights& loaded,
+                     WeightMover& mover, Context& context) const;
   const TensorView* find(const Checkpoint& checkpoint, const std::string& name) const;
   bool expects(const std::string& name) const;
 
   DType compute_;
   bool fp8_;
+  int group_ = kNoGroup;
+  std::vector<Residence> groups_;
   std::vector<Entry> entries_;
   std::vector<Alias> aliases_;
   std::vector<std::string> ignored_;

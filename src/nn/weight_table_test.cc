@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "io/safetensors.h"
 #include "nn/linear.h"
 #include "testing/compare.h"
@@ -125,6 +127,58 @@ TEST_F(WeightTableTest, ChecksTheShapeOfAnOptionalTensorThatIsThere) {
   WeightTable table(DType::f32);
   table.add_optional("a", {7}, a);
   EXPECT_THAT(table.compare(from).wrong, ElementsAre("a (expected [7], found [4, 3])"));
+}
+
+TEST_F(WeightTableTest, PassingWeightsAreThereWhileTheyAreUsed) {
+  const auto from = checkpoint({{"a", f32_}, {"b", bf16_}});
+  TensorView a, b;
+  WeightTable table(DType::bf16);
+  const int group = table.begin_group(Residence::passing);
+  table.add("a", {4, 3}, a);
+  table.add("b", {5}, b);
+  table.end_group();
+  LoadedWeights loaded = table.load(from, context_);
+  EXPECT_EQ(loaded.bytes(), 0U);
+  EXPECT_FALSE(a.defined());
+  for (int time = 0; time < 2; ++time) {
+    const auto used = loaded.use(group, context_);
+    EXPECT_TRUE(bit_equal(a, convert(f32_, DType::bf16)));
+    EXPECT_TRUE(bit_equal(b, bf16_));
+  }
+}
+
+TEST_F(WeightTableTest, StreamedGroupsTakeTurnsInTwoPlaces) {
+  constexpr int kGroups = 5;
+  std::vector<Tensor> stored;
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (int i = 0; i < kGroups; ++i) {
+    stored.push_back(random_tensor({4, 3}, static_cast<std::uint64_t>(i)));
+    tensors.emplace_back("w" + std::to_string(i), stored.back());
+  }
+  const auto from = checkpoint(tensors);
+  std::array<TensorView, kGroups> views;
+  WeightTable table(DType::bf16);
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    table.begin_group(Residence::streamed);
+    table.add(tensors[i].first, {4, 3}, views[i]);
+    table.end_group();
+  }
+  LoadedWeights loaded = table.load(from, context_);
+  EXPECT_EQ(loaded.owned_bytes, 2 * 256U);
+  EXPECT_EQ(loaded.host_bytes(), kGroups * 256U);
+  EXPECT_EQ(table.bytes_on(Device::cuda).resident, 2 * 256U);
+  EXPECT_EQ(table.bytes_on(Device::cuda).host, kGroups * 256U);
+  EXPECT_EQ(views[0].data(), views[2].data());
+  EXPECT_NE(views[0].data(), views[1].data());
+  const auto expect = [&](int i) {
+    const auto used = loaded.use(i, context_);
+    const auto index = static_cast<std::size_t>(i);
+    EXPECT_TRUE(bit_equal(views[index], convert(stored[index], DType::bf16))) << i;
+  };
+  for (int pass = 0; pass < 3; ++pass)
+    for (int i = 0; i < kGroups; ++i) expect(i);
+  // Out of turn, as after a pass that was not finished.
+  for (const int i : {0, 1, 0, 3, 4, 2}) expect(i);
 }
 
 TEST_F(WeightTableTest, StopsOnRequest) {

@@ -159,12 +159,12 @@ constexpr std::uint64_t kGpuKernelBytes = 1'200'000'000;
 
 }  // namespace
 
-std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
-  if (options.method == "dense") return 0;
+AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
+  if (options.method == "dense") return {};
   const auto rows =
       static_cast<std::uint64_t>(size.heads) * static_cast<std::uint64_t>(size.tokens);
   const std::uint64_t permuted = 4 * rows * static_cast<std::uint64_t>(size.head_dim) * 2;
-  if (options.method == "svg1") return permuted;
+  if (options.method == "svg1") return {0, permuted};
   const ClusterNumbers clusters = cluster_numbers(options, size.tokens);
   const auto heads = static_cast<std::uint64_t>(size.heads);
   const auto query = static_cast<std::uint64_t>(clusters.query);
@@ -180,7 +180,7 @@ std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSi
       size.device == Device::cuda ? std::min<std::uint64_t>(permuted, kGpuKernelBytes) : 0;
   const auto kept =
       static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches);
-  return kept * (orders + chosen) + means + scores + labels + kernel;
+  return {kept * (orders + chosen), means + scores + labels + kernel};
 }
 
 }  // namespace sparsevid

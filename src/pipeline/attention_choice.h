@@ -36,7 +36,11 @@ struct AttentionSize {
   std::int64_t tokens;
   Device device = Device::cpu;
 };
-/// Estimate of what a method keeps over a run and takes for one call, in bytes.
-std::uint64_t attention_bytes(const AttentionOptions& options, const AttentionSize& size);
+/// Estimate of what a method keeps over a run, and of the scratch it takes for one call.
+struct AttentionBytes {
+  std::uint64_t kept = 0;
+  std::uint64_t scratch = 0;
+};
+AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionSize& size);
 
 }  // namespace sparsevid

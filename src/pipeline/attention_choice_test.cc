@@ -71,12 +71,14 @@ TEST(AttentionChoice, TheCheckpointsSettingsHoldForItsOwnMethodOnly) {
 TEST(AttentionChoice, MemoryGrowsWithTheClusters) {
   const AttentionSize size = {
       .heads = 4, .head_dim = 64, .layers = 2, .branches = 2, .tokens = 4000};
-  EXPECT_EQ(attention_bytes(default_options("dense", "", 0), size), 0U);
+  EXPECT_EQ(attention_bytes(default_options("dense", "", 0), size).kept, 0U);
   AttentionOptions options = default_options("semantic-tail", "", 0);
   options.key_clusters = 100;
   const auto few = attention_bytes(options, size);
   options.key_clusters = 200;
-  EXPECT_GT(attention_bytes(options, size), few);
+  const auto many = attention_bytes(options, size);
+  EXPECT_GT(many.kept, few.kept);
+  EXPECT_GT(many.scratch, few.scratch);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "pipeline/denoise.h"
 
 #include <array>
+#include <atomic>
 
 #include "base/error.h"
-#include "core/transfer.h"
+#include "base/parallel.h"
+#include "core/readback.h"
 #include "ops/copy.h"
 #include "ops/guidance.h"
 #include "ops/linear_combination.h"
@@ -11,6 +13,8 @@
 
 namespace sparsevid {
 namespace {
+
+constexpr std::int64_t kValuesPerTask = 1 << 18;
 
 /// The latent-sized buffers of a schedule; those it never names take no memory.
 class Buffers {
@@ -50,12 +54,15 @@ void apply(const std::vector<Update>& updates, const Buffers& buffers, Context& 
 }
 
 /// A NaN or infinity anywhere makes the sum of x - x one.
-bool all_finite(const TensorView& latents, const Context& context) {
-  Tensor on_cpu;
-  const float* x = view_on(Device::cpu, latents, on_cpu, context).as<float>();
-  float sum = 0;
-  for (std::int64_t i = 0; i < latents.numel(); ++i) sum += x[i] - x[i];
-  return sum == 0;
+bool all_finite(const TensorView& on_cpu, int threads) {
+  std::atomic<bool> finite = true;
+  const float* x = on_cpu.as<float>();
+  parallel_for(threads, on_cpu.numel(), kValuesPerTask, [&](std::int64_t begin, std::int64_t end) {
+    float sum = 0;
+    for (std::int64_t i = begin; i < end; ++i) sum += x[i] - x[i];
+    if (sum != 0) finite = false;
+  });
+  return finite;
 }
 
 }  // namespace
@@ -70,6 +77,7 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
   for (int branch = 0; branch < branches; ++branch)
     velocity[static_cast<std::size_t>(branch)] =
         Tensor(dit.dtype(), latents.shape(), latents.device());
+  Readback readback;
   ObservedAttention observed(attention, dit.layers() * branches, progress);
 
   const Zone whole(context.profile, "sampling");
@@ -92,15 +100,21 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
     else
       ops::copy({.x = velocity[0], .out = output}, context);
     apply(schedule.updates[index], buffers, context);
-    require(all_finite(latents, context), ErrorKind::internal,
-            "sampling step {} of {}: the latents are not finite; --dtype f32 computes with a wider "
-            "range",
-            step + 1, schedule.steps());
+    // A GPU has its next step queued before the host looks at the latents of this one.
+    readback.finish();
+    readback.read(latents, context, [&context, step, &schedule](const TensorView& on_cpu) {
+      require(all_finite(on_cpu, context.threads), ErrorKind::internal,
+              "sampling step {} of {}: the latents are not finite; --dtype f32 computes with a "
+              "wider range",
+              step + 1, schedule.steps());
+    });
+    wait_for(context.device, context.stream);
     context.profile.settle();
     attention.end_step();
     if (options.after_step) options.after_step(step, latents);
     progress.complete(step + 1);
   }
+  readback.finish();
 }
 
 std::size_t denoise_bytes(const Shape& latents, DType model_dtype) {

@@ -19,7 +19,7 @@ struct DenoiseOptions {
 /// Runs the schedule in place on `latents`, [channels, frames, height, width] f32, contiguous,
 /// on the context's device, which hold the noise at the start. The model must have been given the
 /// text of branch 0 and, when guided, of branch 1. Throws Error(internal) when the latents cease to
-/// be finite, and Error(cancelled).
+/// be finite (of a GPU's last step or the one before it), and Error(cancelled).
 void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
              const DenoiseOptions& options, const TensorView& latents, ProgressReporter& progress,
              Context& context);

@@ -23,10 +23,9 @@ class LinearDit final : public Dit {
   int head_dim() const override { return 1; }
   std::array<int, 3> patch() const override { return {1, 1, 1}; }
   TokenLayout layout(const Shape&) const override { return layout_; }
-  std::size_t workspace_bytes(const Shape&) const override { return 0; }
   std::size_t weight_bytes() const override { return 0; }
   DType dtype() const override { return DType::f32; }
-  void set_text(int, const TensorView&, Context&) override {}
+  void set_texts(std::span<const TensorView>, Context&) override {}
   void forward(const DitInput& input, AttentionMethod& attention, const TensorView& velocity,
                Context& context) override {
     inputs.push_back({input.step, input.branch, input.timestep});

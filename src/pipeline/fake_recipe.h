@@ -43,29 +43,38 @@ class FakeRecipe : public Recipe {
             static_cast<int>(latents[3]) * 8};
   }
   PromptTokens tokenize(const std::string& /*prompt*/) const override { return {{1}, 0}; }
-  std::unique_ptr<TextEncoder> load_text_encoder(DType, Context&) const override {
+  std::unique_ptr<TextEncoder> load_text_encoder(const Settings&, Context&) const override {
     fail(ErrorKind::internal, "the fake has no text encoder");
   }
-  std::unique_ptr<Dit> load_dit(DType, bool, Context&) const override {
+  std::unique_ptr<Dit> load_dit(const Settings&, Context&) const override {
     fail(ErrorKind::internal, "the fake has no transformer");
   }
   std::unique_ptr<Vae> load_vae(DType, Context&) const override {
     fail(ErrorKind::internal, "the fake has no decoder");
   }
-  /// 100 MiB, and 1 KiB for each pixel of the clip; f32 takes twice as much as bf16.
+  int blocks() const override { return 10; }
+  /// 100 MiB, of which each streamed block keeps 8 on the host, and 1 KiB for each pixel of the
+  /// clip; f32 takes twice as much as bf16. The text encoder's weights take 10 bytes, or 200 MiB if
+  /// `large_text`, unless they are offloaded.
   MemoryPlan memory_plan(const Settings& settings) const override {
     const auto pixels = static_cast<std::uint64_t>(settings.height) *
                         static_cast<std::uint64_t>(settings.width) *
                         static_cast<std::uint64_t>(settings.frames);
     const std::uint64_t factor = settings.dtype == DType::f32 ? 2 : 1;
-    return {{{"text", {{"text encoder weights", 10}}},
+    const std::uint64_t streamed = (factor * 8 * static_cast<unsigned>(settings.streamed_blocks))
+                                   << 20;
+    const std::uint64_t text = settings.offload == Offload::none && large_text ? 200 << 20 : 10;
+    return {{{"text", {{"text encoder weights", text}}},
              {"sampling",
-              {{"weights", (factor * 100) << 20}, {"activations", (factor * pixels) << 10}}}}};
+              {{"weights", ((factor * 100) << 20) - streamed},
+               {"activations", (factor * pixels) << 10}}}},
+            streamed};
   }
   std::vector<ComponentInfo> components() const override { return {}; }
 
   RecipeDefaults defaults_;
   RecipeLimits limits_;
+  bool large_text = false;
 
  private:
   std::string class_ = "FakePipeline";

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/cuda_clock.h"
+#include "core/cuda_runtime.h"
 #include "core/transfer.h"
 #include "io/atomic_file.h"
 #include "pipeline/decode_video.h"
@@ -20,11 +21,12 @@
 namespace sparsevid {
 namespace {
 
-/// The states of both prompts; `unconditional` is undefined without guidance.
-struct TextStates {
-  Tensor conditional;
-  Tensor unconditional;
-};
+double seconds_in_ops(const Profile& profile) {
+  double sum = 0;
+  for (const auto& [name, entry] : profile.entries())
+    if (name.starts_with("op.")) sum += entry.seconds;
+  return sum;
+}
 
 class Run {
  public:
@@ -41,8 +43,14 @@ class Run {
     if (settings_.device == Device::cuda) {
       clock_.emplace(context_.stream);
       context_.profile.use(&*clock_);
+      cuda_runtime::limit_memory(settings_.max_vram);
     }
   }
+  ~Run() {
+    if (settings_.device == Device::cuda) cuda_runtime::limit_memory(0);
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
 
   RunReport run() {
     const double start = now_seconds();
@@ -85,6 +93,51 @@ class Run {
     double start_;
   };
 
+  /// What a phase takes of a GPU, from its construction to where it is told that all is there.
+  class MemoryMeter {
+   public:
+    MemoryMeter(Run& run, const char* phase) : run_(run), phase_(phase) {
+      if (on_gpu()) cuda_runtime::begin_peak();
+    }
+    void read() {
+      if (!on_gpu()) return;
+      const std::uint64_t free = cuda_memory().free;
+      run_.report_.phase_memory.push_back(
+          {phase_, cuda_allocations().peak_bytes,
+           run_.free_at_start_ - std::min(free, run_.free_at_start_)});
+    }
+
+   private:
+    bool on_gpu() const { return run_.context_.device == Device::cuda; }
+    Run& run_;
+    const char* phase_;
+  };
+
+  /// What happens within the steps of sampling: how much of their time is spent in ops, and whether
+  /// one but the first asks for memory.
+  class StepMeter {
+   public:
+    explicit StepMeter(Run& run) : run_(run), start_(now_seconds()) {
+      run_.finish_device_work();
+      in_ops_ = seconds_in_ops(run_.context_.profile);
+    }
+    void read(int step) {
+      const double now = now_seconds();
+      const double in_ops = seconds_in_ops(run_.context_.profile);
+      run_.report_.busy_share.push_back((in_ops - in_ops_) / (now - start_));
+      start_ = now;
+      in_ops_ = in_ops;
+      if (step == 0) allocations_ = cuda_allocations().count;
+    }
+    void finish() { run_.report_.late_allocations = cuda_allocations().count - allocations_; }
+
+   private:
+    Run& run_;
+    double start_;
+    double in_ops_ = 0;
+    long allocations_ = 0;
+  };
+
   /// On a GPU the scratch of a phase is taken at once, as planned; on the CPU it grows.
   void reserve_scratch(std::string_view phase) {
     const std::uint64_t bytes = planned_scratch(report_.plan, phase);
@@ -120,31 +173,36 @@ class Run {
   }
 
   void check_memory_plan() {
+    report_.free_bytes = free_memory_for(settings_);
+    if (settings_.device == Device::cuda) free_at_start_ = cuda_memory().free;
+    settings_ = fitted(recipe_, settings_, report_.free_bytes);
     report_.plan = plan_memory(recipe_, settings_);
-    report_.free_bytes = free_memory_of(settings_.device);
-    if (options_.check_memory) check_memory(recipe_, settings_, report_.free_bytes);
+    if (options_.check_memory) check_memory(recipe_, settings_, report_.free_bytes, free_memory());
   }
 
-  TextStates encode_text() {
+  /// The states of both prompts, or of the first alone without guidance.
+  std::vector<Tensor> encode_text() {
     const PromptTokens prompt = recipe_.tokenize(settings_.prompt);
     const PromptTokens negative = recipe_.tokenize(settings_.negative_prompt);
     report_.prompt_tokens = static_cast<int>(prompt.ids.size());
     warn_if_cut("--prompt", prompt);
     if (settings_.guided()) warn_if_cut("--negative-prompt", negative);
 
+    MemoryMeter memory(*this, "text");
     std::unique_ptr<TextEncoder> encoder;
     {
       const Stopwatch watch(*this, "loading text encoder");
       progress_.begin(Stage::loading, 0);
-      encoder = recipe_.load_text_encoder(settings_.dtype, context_);
+      encoder = recipe_.load_text_encoder(settings_, context_);
     }
     context_.check_cancelled();
     const Stopwatch watch(*this, "text");
     reserve_scratch("text");
     progress_.begin(Stage::text, 0);
-    TextStates states;
-    states.conditional = encoder->encode(prompt.ids, context_);
-    if (settings_.guided()) states.unconditional = encoder->encode(negative.ids, context_);
+    std::vector<std::vector<int>> ids = {prompt.ids};
+    if (settings_.guided()) ids.push_back(negative.ids);
+    std::vector<Tensor> states = encoder->encode(ids, context_);
+    memory.read();
     context_.arena.clear();
     return states;
   }
@@ -156,12 +214,13 @@ class Run {
   }
 
   Tensor sample(const Shape& shape) {
-    const TextStates text = encode_text();
+    const std::vector<Tensor> text = encode_text();
+    MemoryMeter memory(*this, "sampling");
     std::unique_ptr<Dit> dit;
     {
       const Stopwatch watch(*this, "loading transformer");
       progress_.begin(Stage::loading, 0);
-      dit = recipe_.load_dit(settings_.dtype, settings_.fp8_linears, context_);
+      dit = recipe_.load_dit(settings_, context_);
     }
     context_.check_cancelled();
     Scheduler scheduler = recipe_.scheduler();
@@ -180,11 +239,15 @@ class Run {
     {
       const Stopwatch watch(*this, "sampling");
       reserve_scratch("sampling");
-      dit->set_text(0, text.conditional, context_);
-      if (settings_.guided()) dit->set_text(1, text.unconditional, context_);
-      denoise(*dit, *attention, schedule, {.guidance = settings_.guidance, .after_step = {}},
+      dit->set_texts(std::vector<TensorView>(text.begin(), text.end()), context_);
+      StepMeter steps(*this);
+      denoise(*dit, *attention, schedule,
+              {.guidance = settings_.guidance,
+               .after_step = [&](int step, const TensorView&) { steps.read(step); }},
               latents, progress_, context_);
+      steps.finish();
     }
+    memory.read();
     report_.step_seconds = progress_.step_seconds();
     report_.attention = attention->stats();
     context_.arena.clear();
@@ -192,6 +255,7 @@ class Run {
   }
 
   void decode(const TensorView& latents, const Metadata& metadata) {
+    MemoryMeter memory(*this, "decoding");
     try {
       std::unique_ptr<Vae> vae;
       {
@@ -205,6 +269,7 @@ class Run {
       Tensor moved;
       decode_video(*vae, view_on(context_.device, latents, moved, context_), size_, settings_.fps,
                    metadata, options_.output, progress_, context_);
+      memory.read();
     } catch (const Error& error) {
       throw Error(error.kind(), error.what() + how_to_continue());
     } catch (const std::bad_alloc&) {
@@ -229,7 +294,9 @@ class Run {
     report_.peak_bytes = peak_memory();
     if (context_.device == Device::cuda) {
       report_.gpu = cuda_device_name();
-      report_.peak_bytes = cuda_allocations().peak_bytes;
+      report_.peak_bytes = 0;
+      for (const PhaseMemory& phase : report_.phase_memory)
+        report_.peak_bytes = std::max(report_.peak_bytes, phase.held);
     }
     if (!options_.report.empty()) {
       const std::string json = to_json(report_);
@@ -246,6 +313,7 @@ class Run {
   Context context_;
   std::optional<CudaClock> clock_;
   std::array<int, 3> size_{};  // frames, height, width in pixels
+  std::uint64_t free_at_start_ = 0;
   RunReport report_;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 /// Code, libraries and small things.
 constexpr std::uint64_t kProgramBytes = 64 << 20;
-/// What the matrix library works in, and kernels loaded at their first use.
+/// Kernels loaded at their first use, and small tables.
 constexpr std::uint64_t kGpuLibraryBytes = std::uint64_t{128} << 20;
 /// Pictures that libx264 looks ahead and refers to, in its own format and in ours.
 constexpr std::uint64_t kEncoderPictures = 60;
@@ -75,13 +75,49 @@ struct Alternative {
   std::string flags;
 };
 
+bool fits(const Recipe& recipe, const Settings& settings, std::uint64_t free) {
+  return plan_memory(recipe, fitted(recipe, settings, free)).peak() <= free;
+}
+
+/// What costs least first: other ways to keep the weights of the model.
+std::vector<Alternative> other_weights(const Settings& settings) {
+  std::vector<Alternative> found;
+  const auto add = [&](const Settings& changed, const std::string& flags) {
+    found.push_back({changed, flags});
+  };
+  Settings half = settings;
+  half.dtype = DType::bf16;
+  if (settings.dtype == DType::f32) add(half, "--dtype bf16");
+  Settings half_vae = settings;
+  half_vae.vae_dtype = DType::bf16;
+  if (settings.vae_dtype == DType::f32 && settings.device == Device::cuda)
+    add(half_vae, "--vae-dtype bf16");
+  if (settings.device == Device::cpu) return found;
+  // Each way of offloading alone, then with what makes numbers smaller.
+  const std::vector<Alternative> smaller = found;
+  for (const auto& [offload, flag] : {std::pair{Offload::text, "--offload text"},
+                                      std::pair{Offload::blocks, "--offload blocks"}}) {
+    if (offload <= settings.offload) continue;
+    Settings changed = settings;
+    changed.offload = offload;
+    add(changed, flag);
+  }
+  for (const Alternative& alternative : smaller) {
+    if (settings.offload == Offload::blocks) continue;
+    Settings changed = alternative.settings;
+    changed.offload = Offload::blocks;
+    add(changed, alternative.flags + " --offload blocks");
+  }
+  return found;
+}
+
 /// The longest shorter clip that fits, if any.
 std::optional<Alternative> fewer_frames(const Recipe& recipe, Settings settings,
                                         std::uint64_t free) {
   const int multiple = recipe.limits().frame_multiple;
   while (settings.frames > 1) {
     settings.frames = std::max(1, settings.frames - multiple);
-    if (plan_memory(recipe, settings).peak() <= free)
+    if (fits(recipe, settings, free))
       return Alternative{settings, fmt::format("--frames {}", settings.frames)};
   }
   return std::nullopt;
@@ -99,7 +135,7 @@ std::optional<Alternative> smaller_size(const Recipe& recipe, Settings settings,
     };
     settings.height = scaled(height);
     settings.width = scaled(width);
-    if (plan_memory(recipe, settings).peak() <= free)
+    if (fits(recipe, settings, free))
       return Alternative{settings,
                          fmt::format("--height {} --width {}", settings.height, settings.width)};
   }
@@ -107,18 +143,25 @@ std::optional<Alternative> smaller_size(const Recipe& recipe, Settings settings,
 }
 
 std::string advice(const Recipe& recipe, const Settings& settings, std::uint64_t free) {
-  if (settings.decode_only) return "these latents need a larger machine";
   std::vector<std::string> options;
-  Settings half = settings;
-  half.dtype = DType::bf16;
-  if (settings.dtype == DType::f32 && plan_memory(recipe, half).peak() <= free)
-    options.push_back("--dtype bf16");
+  for (const Alternative& alternative : other_weights(settings))
+    if (fits(recipe, alternative.settings, free)) options.push_back(alternative.flags);
+  // The first combination that fits is enough: those behind it ask for more.
+  const auto combined = std::find_if(options.begin(), options.end(), [](const std::string& flags) {
+    return flags.find(" --") != std::string::npos;
+  });
+  if (combined != options.end())
+    options.erase(combined == options.begin() ? combined + 1 : combined, options.end());
+  if (settings.decode_only)
+    return options.empty() ? "these latents need a larger machine"
+                           : fmt::format("it would fit with {}", fmt::join(options, ", or with "));
   for (const auto& alternative :
        {fewer_frames(recipe, settings, free), smaller_size(recipe, settings, free)})
     if (alternative) options.push_back(alternative->flags);
-  if (options.empty() && settings.dtype == DType::f32) {
-    if (const auto both = smaller_size(recipe, half, free))
-      options.push_back("--dtype bf16 " + both->flags);
+  for (const Alternative& alternative : other_weights(settings)) {
+    if (!options.empty()) break;
+    if (const auto both = smaller_size(recipe, alternative.settings, free))
+      options.push_back(alternative.flags + " " + both->flags);
   }
   if (options.empty()) return "no smaller size or length would fit; a larger machine would";
   return fmt::format("it would fit with {}", fmt::join(options, ", or with "));
@@ -144,8 +187,25 @@ std::uint64_t planned_scratch(const MemoryPlan& plan, std::string_view phase) {
   return 0;
 }
 
-std::uint64_t free_memory_of(Device device) {
-  return device == Device::cuda ? cuda_memory().free : free_memory();
+std::uint64_t free_memory_for(const Settings& settings) {
+  if (settings.device == Device::cpu) return free_memory();
+  const std::uint64_t free = cuda_memory().free;
+  return settings.max_vram == 0 ? free : std::min(free, settings.max_vram);
+}
+
+Settings fitted(const Recipe& recipe, Settings settings, std::uint64_t free) {
+  settings.streamed_blocks = 0;
+  if (settings.offload != Offload::blocks) return settings;
+  // What streams costs time where the bus is slow: the fewest blocks that have to.
+  int enough = recipe.blocks();
+  int too_few = -1;
+  while (enough - too_few > 1) {
+    const int middle = (enough + too_few) / 2;
+    settings.streamed_blocks = middle;
+    (plan_memory(recipe, settings).peak() <= free ? enough : too_few) = middle;
+  }
+  settings.streamed_blocks = enough;
+  return settings;
 }
 
 const MemoryPhase& MemoryPlan::largest() const {
@@ -187,7 +247,8 @@ std::uint64_t free_memory(const std::string& root) {
 
 std::uint64_t peak_memory() { return value_in("/proc/self/status", "VmHWM:").value_or(0) * 1024; }
 
-void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free) {
+void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free,
+                  std::uint64_t free_on_host) {
   const MemoryPlan plan = plan_memory(recipe, settings);
   std::vector<std::string> parts;
   for (const auto& phase : plan.phases) {
@@ -197,14 +258,23 @@ void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t 
   }
   log(LogCategory::memory, "needed at most: {}; free: {}", memory_text(plan.peak()),
       memory_text(free));
-  if (plan.peak() <= free) return;
-  for (const auto& item : plan.largest().items) {
-    if (item.bytes == 0) continue;
-    parts.push_back(fmt::format("{} {}", item.name, memory_text(item.bytes)));
+  if (plan.host_bytes > 0)
+    log(LogCategory::memory, "{} of {} blocks wait in {} of host memory; free: {}",
+        settings.streamed_blocks, recipe.blocks(), memory_text(plan.host_bytes),
+        memory_text(free_on_host));
+  if (plan.peak() > free) {
+    for (const auto& item : plan.largest().items) {
+      if (item.bytes == 0) continue;
+      parts.push_back(fmt::format("{} {}", item.name, memory_text(item.bytes)));
+    }
+    fail(ErrorKind::out_of_memory, "not enough {}memory: {} needs {} ({}), {} are free; {}",
+         settings.device == Device::cuda ? "GPU " : "", plan.largest().name,
+         memory_text(plan.peak()), fmt::join(parts, ", "), memory_text(free),
+         advice(recipe, settings, free));
   }
-  fail(ErrorKind::out_of_memory, "not enough {}memory: {} needs {} ({}), {} are free; {}",
-       settings.device == Device::cuda ? "GPU " : "", plan.largest().name, memory_text(plan.peak()),
-       fmt::join(parts, ", "), memory_text(free), advice(recipe, settings, free));
+  require(plan.host_bytes <= free_on_host, ErrorKind::out_of_memory,
+          "not enough host memory: --offload blocks keeps {} of the transformer there, {} are free",
+          memory_text(plan.host_bytes), memory_text(free_on_host));
 }
 
 }  // namespace sparsevid

@@ -29,6 +29,7 @@ struct MemoryPhase {
 
 struct MemoryPlan {
   std::vector<MemoryPhase> phases;
+  std::uint64_t host_bytes = 0;  ///< page-locked host memory of a run on a GPU
   /// The phase that takes most.
   const MemoryPhase& largest() const;
   std::uint64_t peak() const { return largest().total(); }
@@ -38,14 +39,17 @@ struct MemoryPlan {
 /// the CPU the program and the pictures the video encoder holds back, on a GPU its libraries.
 MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings);
 
+/// The settings with no more blocks streamed than have to be, if they are to be offloaded at all.
+Settings fitted(const Recipe& recipe, Settings settings, std::uint64_t free);
+
 /// "12.3 GiB", "640 MiB"
 std::string memory_text(std::uint64_t bytes);
 
 /// Bytes of scratch the phase takes; 0 for a phase that the plan has not.
 std::uint64_t planned_scratch(const MemoryPlan& plan, std::string_view phase);
 
-/// What a run on this device can take.
-std::uint64_t free_memory_of(Device device);
+/// What a run can take of its device.
+std::uint64_t free_memory_for(const Settings& settings);
 
 /// Bytes the process can still take without swapping: MemAvailable, less where a control group
 /// allows less. `root` is the file system's root, for tests.
@@ -55,7 +59,9 @@ std::uint64_t free_memory(const std::string& root = "");
 std::uint64_t peak_memory();
 
 /// Throws Error(out_of_memory) with the numbers, and with the settings that would fit, when the
-/// plan takes more than `free`. Logs the plan in the category memory.
-void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free);
+/// plan takes more than `free`, or more host memory than `free_on_host`. Logs the plan in the
+/// category memory.
+void check_memory(const Recipe& recipe, const Settings& settings, std::uint64_t free,
+                  std::uint64_t free_on_host);
 
 }  // namespace sparsevid

@@ -30,12 +30,12 @@ TEST(MemoryPlan, ThePeakIsTheLargestPhase) {
 // The fake's sampling takes 100 + 20 MiB for 5 frames of 64 x 64 in bf16; program and video encoder
 // come to 64.7 MiB more.
 TEST(MemoryPlan, WhatFitsPasses) {
-  EXPECT_NO_THROW(check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 185 * kMib));
+  EXPECT_NO_THROW(check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 185 * kMib, 0));
 }
 
 TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithSettingsThatWould) {
   const auto message = error_of(ErrorKind::out_of_memory, [] {
-    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 184 * kMib);
+    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 184 * kMib, 0);
   });
   EXPECT_THAT(message, ::testing::HasSubstr("sampling needs"));
   EXPECT_THAT(message, ::testing::HasSubstr("--frames 1"));
@@ -45,16 +45,64 @@ TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithSettingsThatWould) {
 
 TEST(MemoryPlan, AHalfTypeIsAdvisedWhenItWouldFit) {
   const auto message = error_of(ErrorKind::out_of_memory, [] {
-    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::f32), 250 * kMib);
+    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::f32), 250 * kMib, 0);
   });
   EXPECT_THAT(message, ::testing::HasSubstr("--dtype bf16"));
 }
 
 TEST(MemoryPlan, NothingIsAdvisedWhenNothingFits) {
   const auto message = error_of(ErrorKind::out_of_memory, [] {
-    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::f32), 100 * kMib);
+    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::f32), 100 * kMib, 0);
   });
   EXPECT_THAT(message, ::testing::HasSubstr("larger machine"));
+}
+
+Settings on_gpu(Settings settings, Offload offload = Offload::none) {
+  settings.device = Device::cuda;
+  settings.offload = offload;
+  return settings;
+}
+
+// On a GPU the fake takes 120 MiB and 128 for libraries; a streamed block takes 8 less.
+TEST(Offload, NoMoreBlocksAreStreamedThanHaveTo) {
+  const Settings settings = on_gpu(settings_of(64, 64, 5, DType::bf16), Offload::blocks);
+  EXPECT_EQ(fitted(FakeRecipe(), settings, 248 * kMib).streamed_blocks, 0);
+  EXPECT_EQ(fitted(FakeRecipe(), settings, 247 * kMib).streamed_blocks, 1);
+  EXPECT_EQ(fitted(FakeRecipe(), settings, 218 * kMib).streamed_blocks, 4);
+  EXPECT_EQ(fitted(FakeRecipe(), settings, 1).streamed_blocks, 10);
+  EXPECT_EQ(fitted(FakeRecipe(), on_gpu(settings), 1).streamed_blocks, 0);
+}
+
+TEST(Offload, IsAdvisedWhereItWouldFit) {
+  FakeRecipe recipe;
+  const Settings settings = on_gpu(settings_of(64, 64, 5, DType::bf16));
+  const auto blocks =
+      error_of(ErrorKind::out_of_memory, [&] { check_memory(recipe, settings, 200 * kMib, 0); });
+  EXPECT_THAT(blocks, ::testing::HasSubstr("GPU memory"));
+  EXPECT_THAT(blocks, ::testing::EndsWith("it would fit with --offload blocks"));
+  EXPECT_THAT(blocks, ::testing::Not(::testing::HasSubstr("--offload text")));
+  recipe.large_text = true;
+  const auto text =
+      error_of(ErrorKind::out_of_memory, [&] { check_memory(recipe, settings, 300 * kMib, 0); });
+  EXPECT_THAT(text, ::testing::HasSubstr("text needs 328 MiB"));
+  EXPECT_THAT(text, ::testing::HasSubstr("fit with --offload text, or with --offload blocks"));
+}
+
+TEST(Offload, OnACpuIsNotAdvised) {
+  const auto message = error_of(ErrorKind::out_of_memory, [] {
+    check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 180 * kMib, 0);
+  });
+  EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("--offload")));
+}
+
+TEST(Offload, WhatTheHostCannotKeepIsRefused) {
+  const Settings settings = fitted(
+      FakeRecipe(), on_gpu(settings_of(64, 64, 5, DType::bf16), Offload::blocks), 218 * kMib);
+  EXPECT_NO_THROW(check_memory(FakeRecipe(), settings, 218 * kMib, 32 * kMib));
+  const auto message = error_of(ErrorKind::out_of_memory, [&] {
+    check_memory(FakeRecipe(), settings, 218 * kMib, 31 * kMib);
+  });
+  EXPECT_THAT(message, ::testing::HasSubstr("host memory: --offload blocks keeps 32 MiB"));
 }
 
 TEST(FreeMemory, IsWhatTheSystemCallsAvailable) {

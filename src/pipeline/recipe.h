@@ -65,10 +65,13 @@ class Recipe {
 
   /// Cleans and tokenizes as the family does.
   virtual PromptTokens tokenize(const std::string& prompt) const = 0;
-  virtual std::unique_ptr<TextEncoder> load_text_encoder(DType dtype, Context& context) const = 0;
-  virtual std::unique_ptr<Dit> load_dit(DType dtype, bool fp8, Context& context) const = 0;
+  virtual std::unique_ptr<TextEncoder> load_text_encoder(const Settings& settings,
+                                                         Context& context) const = 0;
+  virtual std::unique_ptr<Dit> load_dit(const Settings& settings, Context& context) const = 0;
   virtual std::unique_ptr<Vae> load_vae(DType dtype, Context& context) const = 0;
 
+  /// Blocks of the transformer, which Settings::streamed_blocks counts.
+  virtual int blocks() const = 0;
   /// Most memory the parts take by phase, from configs alone; decoding is the last phase.
   virtual MemoryPlan memory_plan(const Settings& settings) const = 0;
   /// The components with what does not fit the configs; reads headers only.

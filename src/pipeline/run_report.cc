@@ -43,6 +43,7 @@ OrderedJson seconds_json(const RunReport& report) {
   json["total"] = report.seconds;
   for (const auto& [name, seconds] : report.stage_seconds) json["stages"][name] = seconds;
   json["steps"] = report.step_seconds;
+  if (!report.busy_share.empty()) json["busy_share_of_steps"] = report.busy_share;
   json["attention"] = report.profile.seconds(kAttentionZone);
   for (const auto& [name, entry] : report.profile.entries())
     if (!name.starts_with(kOpPrefix))
@@ -117,8 +118,13 @@ OrderedJson memory_json(const RunReport& report) {
   json["peak_bytes"] = report.peak_bytes;
   json["free_bytes"] = report.free_bytes;
   json["planned_bytes"] = report.plan.phases.empty() ? 0 : report.plan.peak();
+  json["planned_host_bytes"] = report.plan.host_bytes;
   for (const auto& phase : report.plan.phases)
     for (const auto& item : phase.items) json["plan"][phase.name][item.name] = item.bytes;
+  if (report.gpu.empty()) return json;
+  for (const auto& phase : report.phase_memory)
+    json["used"][phase.name] = {{"held_bytes", phase.held}, {"device_bytes", phase.device}};
+  json["allocations_after_first_step"] = report.late_allocations;
   return json;
 }
 

@@ -12,6 +12,13 @@
 
 namespace sparsevid {
 
+/// What a phase took of a GPU's memory.
+struct PhaseMemory {
+  std::string name;
+  std::uint64_t held = 0;    ///< most that was asked for at once
+  std::uint64_t device = 0;  ///< what the device had given away at its end: libraries too
+};
+
 struct RunReport {
   Metadata settings;
   std::string model;  ///< folder
@@ -28,6 +35,9 @@ struct RunReport {
   Profile profile;
   AttentionStats attention;
   MemoryPlan plan;
+  std::vector<PhaseMemory> phase_memory;  ///< of a run on a GPU
+  long late_allocations = 0;              ///< of GPU memory after the first step, while sampling
+  std::vector<double> busy_share;         ///< of each step: time in ops
   std::uint64_t free_bytes = 0;
   std::uint64_t peak_bytes = 0;  ///< of the process, or what it held on the GPU
 

@@ -61,6 +61,22 @@ bool blank(const std::string& text) {
                      [](unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); });
 }
 
+int token_count(const Recipe& recipe, const std::string& prompt) {
+  return static_cast<int>(recipe.tokenize(prompt).ids.size());
+}
+
+const char* to_string(Offload offload) {
+  switch (offload) {
+    case Offload::none:
+      return "none";
+    case Offload::text:
+      return "text";
+    case Offload::blocks:
+      return "blocks";
+  }
+  return "?";
+}
+
 }  // namespace
 
 void check_size(const Recipe& recipe, int height, int width, int frames) {
@@ -101,6 +117,13 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
           "--linear fp8: expected a GPU of compute capability 9.0, whose kernel there is, found "
           "{:.1f}",
           cuda_compute_capability() / 10.0);
+  settings.max_vram = options.max_vram;
+  settings.offload = options.offload;
+  require(settings.device == Device::cuda || settings.max_vram == 0, ErrorKind::bad_input,
+          "--max-vram: expected --device cuda, found {}", to_string(settings.device));
+  require(settings.device == Device::cuda || settings.offload == Offload::none,
+          ErrorKind::bad_input, "--offload: expected --device cuda, found {}",
+          to_string(settings.device));
   settings.threads = options.threads == 0 ? available_cores() : options.threads;
   settings.attention = choose_attention(recipe, settings.height, options);
 
@@ -121,6 +144,9 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
               settings.guidance <= kMaxGuidance,
           ErrorKind::bad_input, "--guidance: expected 0 to {}, found {}", kMaxGuidance,
           settings.guidance);
+  settings.text_tokens = {token_count(recipe, settings.prompt)};
+  if (settings.guided())
+    settings.text_tokens.push_back(token_count(recipe, settings.negative_prompt));
   return settings;
 }
 
@@ -140,6 +166,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"device", std::string(to_string(settings.device))},
       {"dtype", std::string(to_string(settings.dtype))},
       {"linear", settings.fp8_linears ? "fp8" : std::string(to_string(settings.dtype))},
+      {"offload", to_string(settings.offload)},
       {"scheduler", recipe.scheduler().class_name()},
       {"model", recipe.folder().filename().string()},
       {"family", std::string(recipe.family())},

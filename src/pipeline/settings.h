@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "attention/options.h"
 #include "core/device.h"
@@ -30,6 +31,10 @@ struct Settings {
   DType dtype = DType::f32;
   DType vae_dtype = DType::f32;
   bool fp8_linears = false;
+  std::uint64_t max_vram = 0;  ///< 0: what is free
+  Offload offload = Offload::none;
+  int streamed_blocks = 0;       ///< of the transformer; see fit_to()
+  std::vector<int> text_tokens;  ///< of each branch's prompt
   int threads = 1;
   AttentionOptions attention;
   bool decode_only = false;  ///< latents come from a file

@@ -30,7 +30,8 @@ class Flags(CliTest):
     def test_values_that_are_no_numbers(self):
         for flag, value in (("--steps", "many"), ("--steps", "2.5"), ("--steps", ""),
                             ("--guidance", "nan"), ("--seed", "-1"), ("--height", "1e3"),
-                            ("--threads", "two"), ("--density", "half")):
+                            ("--threads", "two"), ("--density", "half"), ("--max-vram", "24 G"),
+                            ("--max-vram", "much"), ("--max-vram", "0"), ("--max-vram", "8X")):
             with self.subTest(flag=flag, value=value):
                 result = self.generate(flag, value)
                 self.assert_refused(result, flag, "expected", f"found '{value}'")
@@ -44,10 +45,17 @@ class Flags(CliTest):
                 self.assert_refused(self.generate(f"{flag}={value}"), flag, "expected", "found")
 
     def test_values_that_are_no_choice(self):
-        for flag in ("--attention", "--dtype", "--device", "--sigmas", "--tail"):
+        for flag in ("--attention", "--dtype", "--device", "--sigmas", "--tail", "--offload"):
             with self.subTest(flag=flag):
                 self.assert_refused(self.generate(flag, "fast"), flag, "expected one of",
                                     "found 'fast'")
+
+    def test_flags_about_a_gpus_memory_are_refused_on_the_cpu(self):
+        for words in (("--offload", "text"), ("--offload", "blocks"), ("--max-vram", "24"),
+                      ("--max-vram", "7.5G"), ("--max-vram", "800MiB")):
+            with self.subTest(words=words):
+                result = self.generate("--device", "cpu", *words)
+                self.assert_refused(result, words[0], "expected --device cuda, found cpu")
 
     def test_unknown_log_category(self):
         self.assert_refused(self.generate("--log", "colours"), "--log", "colours")

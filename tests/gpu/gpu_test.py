@@ -25,13 +25,15 @@ def relative_error(actual, expected):
     return math.sqrt(distance / math.fsum(b * b for b in expected))
 
 
-class Gpu(CliTest):
+class GpuTest(CliTest):
     def setUp(self):
         super().setUp()
         result = self.run_cli("bench", "--list", "--device", "cuda")
         if result.returncode != 0:
             self.skipTest(result.stderr.strip())
 
+
+class Gpu(GpuTest):
     def latents(self, device, *arguments):
         clip = self.folder / f"{device}.mp4"
         report = self.folder / f"{device}.json"
@@ -49,6 +51,17 @@ class Gpu(CliTest):
         # Sums of other orders through a few layers and two steps.
         self.assertLess(relative_error(on_gpu, on_cpu), 1e-4)
         self.assertEqual(report["settings"]["device"], "cuda")
+
+    def test_f32_frames_are_those_of_the_cpu(self):
+        folders = []
+        for device in ("cpu", "cuda"):
+            folders.append(self.folder / f"frames_{device}")
+            self.assert_success(self.generate("--device", device, output=folders[-1]))
+        result = self.run_cli("compare", *folders, "--json")
+        self.assert_success(result)
+        psnr = json.loads(result.stdout)["overall_psnr"]
+        # Equal frames have none.
+        self.assertTrue(psnr is None or psnr >= 60, psnr)
 
     def test_bf16_latents_are_as_far_from_f32_as_the_cpus(self):
         exact, _ = self.latents("cpu")

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "core/transfer.h"
+#include "models/op_scratch.h"
 #include "nn/rope.h"
 #include "nn/timestep_embedding.h"
 #include "ops/activate.h"
@@ -41,6 +42,12 @@ enum Modulation {
 };
 constexpr int kModulations = 6;
 
+/// Rows of keys for a prompt: all its padding rows are equal, so they are one key that counts as
+/// often as there are such rows, which is exact.
+constexpr std::int64_t text_rows(std::int64_t tokens) {
+  return tokens < kTextRows ? tokens + 1 : tokens;
+}
+
 // [tokens, heads * head_dim] as [heads, tokens, head_dim].
 TensorView by_head(const TensorView& x, int heads, int head_dim) {
   return x.reshape({x.size(0), heads, head_dim}).transpose(0, 1);
@@ -55,14 +62,25 @@ struct WanDit::Activations {
   TensorView mlp;      // [mlp_rows, ffn_dim]
 };
 
-void WanDit::Attention::declare(nn::WeightTable& table, const std::string& name, int dim,
-                                nn::Precision of_tokens) {
+void WanDit::Attention::declare_queries(nn::WeightTable& table, const std::string& name, int dim) {
   to_q.declare(table, name + ".to_q", dim, dim, true, nn::Precision::large);
-  to_k.declare(table, name + ".to_k", dim, dim, true, of_tokens);
-  to_v.declare(table, name + ".to_v", dim, dim, true, of_tokens);
   to_out.declare(table, name + ".to_out.0", dim, dim, true, nn::Precision::large);
   table.add(name + ".norm_q.weight", {dim}, norm_q, nn::Precision::f32);
+}
+
+void WanDit::Attention::declare_keys(nn::WeightTable& table, const std::string& name, int dim,
+                                     nn::Precision of_tokens) {
+  to_k.declare(table, name + ".to_k", dim, dim, true, of_tokens);
+  to_v.declare(table, name + ".to_v", dim, dim, true, of_tokens);
   table.add(name + ".norm_k.weight", {dim}, norm_k, nn::Precision::f32);
+}
+
+bool WanDit::streamed(int block) const {
+  // Spread evenly, so that a block has those between it and the one before to arrive in.
+  const auto before = [&](int i) {
+    return std::int64_t{i} * kept_.streamed_blocks / config_.num_layers;
+  };
+  return before(block + 1) > before(block);
 }
 
 void WanDit::declare(nn::WeightTable& table) {
@@ -82,11 +100,17 @@ void WanDit::declare(nn::WeightTable& table) {
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const std::string name = "blocks." + std::to_string(i) + ".";
     Block& block = blocks_[i];
+    // Keys and values of the text are few and computed once: what makes them is not kept on a GPU.
+    block.text_weights = table.begin_group(device_ == Device::cuda ? nn::Residence::passing
+                                                                   : nn::Residence::resident);
+    block.cross.declare_keys(table, name + "attn2", dim, nn::Precision::compute);
+    block.weights = table.begin_group(streamed(static_cast<int>(i)) ? nn::Residence::streamed
+                                                                    : nn::Residence::resident);
     table.add(name + "scale_shift_table", {1, kModulations, dim}, block.scale_shift_table,
               nn::Precision::f32);
-    block.self.declare(table, name + "attn1", dim, nn::Precision::large);
-    // Keys and values of the text are few and computed once.
-    block.cross.declare(table, name + "attn2", dim, nn::Precision::compute);
+    block.self.declare_queries(table, name + "attn1", dim);
+    block.self.declare_keys(table, name + "attn1", dim, nn::Precision::large);
+    block.cross.declare_queries(table, name + "attn2", dim);
     if (config_.cross_attn_norm) {
       table.add(name + "norm2.weight", {dim}, block.norm2_weight, nn::Precision::f32);
       table.add(name + "norm2.bias", {dim}, block.norm2_bias, nn::Precision::f32);
@@ -95,15 +119,16 @@ void WanDit::declare(nn::WeightTable& table) {
                          nn::Precision::large);
     block.ffn_out.declare(table, name + "ffn.net.2", config_.ffn_dim, dim, true,
                           nn::Precision::large);
+    table.end_group();
   }
   table.add("scale_shift_table", {1, 2, dim}, scale_shift_table_, nn::Precision::f32);
   proj_out_.declare(table, "proj_out", dim, config_.out_channels * config_.patch_volume());
 }
 
-WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-               Context& context, bool fp8)
-    : config_(config), dtype_(dtype), device_(context.device), checkpoint_(std::move(checkpoint)) {
-  nn::WeightTable table(dtype, fp8);
+WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+               const DitWeights& kept, Context& context)
+    : config_(config), kept_(kept), device_(context.device), checkpoint_(std::move(checkpoint)) {
+  nn::WeightTable table(kept_.dtype, kept_.fp8);
   declare(table);
   weights_ = table.load(*checkpoint_, context);
   patch_embedding_.weight = patch_embedding_weight_.reshape(
@@ -111,18 +136,20 @@ WanDit::WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkp
 }
 
 nn::WeightMismatch WanDit::check(const WanConfig& config, const Checkpoint& checkpoint) {
-  WanDit unloaded(config, DType::f32, Device::cpu);
+  WanDit unloaded(config, {}, Device::cpu);
   nn::WeightTable table(DType::f32);
   unloaded.declare(table);
   return table.compare(checkpoint);
 }
 
-MemoryNeed WanDit::memory(const WanConfig& config, DType dtype, bool fp8, Device device,
-                          const Shape& latents) {
-  WanDit unloaded(config, dtype, device);
-  nn::WeightTable table(dtype, fp8);
+MemoryNeed WanDit::memory(const WanConfig& config, const DitWeights& kept, Device device,
+                          const Shape& latents, std::span<const int> text_tokens) {
+  WanDit unloaded(config, kept, device);
+  nn::WeightTable table(kept.dtype, kept.fp8);
   unloaded.declare(table);
-  return {table.bytes(), unloaded.workspace_bytes(latents), unloaded.kept_bytes(latents)};
+  const nn::WeightBytes weights = table.bytes_on(device);
+  return {weights.resident, unloaded.workspace_bytes(latents, weights.passing, text_tokens),
+          unloaded.kept_bytes(latents, text_tokens), weights.host};
 }
 
 TokenLayout WanDit::layout(const Shape& latents) const {
@@ -137,62 +164,82 @@ TokenLayout WanDit::layout(const Shape& latents) const {
   return layout;
 }
 
-std::size_t WanDit::workspace_bytes(const Shape& latents) const {
+std::size_t WanDit::workspace_bytes(const Shape& latents, std::size_t passing_weights,
+                                    std::span<const int> text_tokens) const {
   const auto tokens = static_cast<std::size_t>(layout(latents).segments[0].length);
   const auto dim = static_cast<std::size_t>(config_.dim());
-  return (5 * tokens * dim + std::min(tokens, static_cast<std::size_t>(mlp_rows(device_))) *
-                                 static_cast<std::size_t>(config_.ffn_dim)) *
-         size_of(dtype_);
+  const auto ffn_dim = static_cast<std::size_t>(config_.ffn_dim);
+  const std::size_t mlp = std::min(tokens, static_cast<std::size_t>(mlp_rows(device_)));
+  const auto patch = static_cast<std::size_t>(config_.in_channels * config_.patch_volume());
+  const std::size_t held =
+      (5 * tokens * dim + mlp * ffn_dim + tokens * patch) * size_of(kept_.dtype);
+  if (device_ == Device::cpu) return held;
+  // What the ops of a layer take beside, one after the other.
+  std::size_t beside = kLinearScratchBytes;
+  if (kept_.fp8) beside = std::max({beside, tokens * (dim + sizeof(float)), mlp * ffn_dim});
+  if (kept_.dtype == DType::f32)
+    beside = std::max(beside, product_attention_scratch(config_.num_attention_heads,
+                                                        static_cast<std::int64_t>(tokens),
+                                                        config_.attention_head_dim, kept_.dtype));
+  std::size_t text = passing_weights + kLinearScratchBytes;
+  for (const int count : text_tokens)
+    text += static_cast<std::size_t>(text_rows(count)) *
+            (static_cast<std::size_t>(config_.text_dim) + 2 * dim) * size_of(kept_.dtype);
+  return std::max(held + beside, text);
 }
 
-std::size_t WanDit::kept_bytes(const Shape& latents) const {
+std::size_t WanDit::kept_bytes(const Shape& latents, std::span<const int> text_tokens) const {
   const auto tokens = static_cast<std::size_t>(layout(latents).segments[0].length);
-  const auto dim = static_cast<std::size_t>(config_.dim());
   const auto head_dim = static_cast<std::size_t>(config_.attention_head_dim);
-  const std::size_t rope = tokens * head_dim * sizeof(float);
-  const std::size_t text =
-      2 * blocks_.size() * 2 * static_cast<std::size_t>(kTextRows) * dim * size_of(dtype_);
-  return rope + text;
+  std::size_t rows = 0;
+  for (const int count : text_tokens) rows += static_cast<std::size_t>(text_rows(count));
+  return tokens * head_dim * sizeof(float) +
+         2 * blocks_.size() * rows * static_cast<std::size_t>(config_.dim()) * size_of(kept_.dtype);
 }
 
-void WanDit::set_text(int branch, const TensorView& states, Context& context) {
-  require(states.rank() == 2 && states.size(1) == config_.text_dim && states.size(0) >= 1 &&
-              states.size(0) <= kTextRows,
-          ErrorKind::bad_input, "text states: expected [1 to {}, {}], found {}", kTextRows,
-          config_.text_dim, states.shape().str());
+void WanDit::set_texts(std::span<const TensorView> states, Context& context) {
   const Zone zone(context.profile, "dit.text");
-  const std::int64_t tokens = states.size(0);
   const std::int64_t dim = config_.dim();
-  // All padding rows are equal, so they are one key that counts kTextRows - tokens times: exact.
-  const std::int64_t rows = tokens < kTextRows ? tokens + 1 : tokens;
-
-  if (text_.size() <= static_cast<std::size_t>(branch))
-    text_.resize(static_cast<std::size_t>(branch) + 1);
-  Text& text = text_[static_cast<std::size_t>(branch)];
-  text = {};
-  Tensor key_bias(DType::f32, {rows});
-  float* bias = key_bias->as<float>();
-  std::fill(bias, bias + rows, 0.0F);
-  if (rows > tokens) bias[tokens] = static_cast<float>(std::log(double(kTextRows - tokens)));
-  text.key_bias = copy_to(context.device, key_bias, context);
-
   const Arena::Scope scope(context.arena);
-  const TensorView padded = context.arena.tensor(dtype_, {rows, config_.text_dim});
-  ops::copy({.x = states, .out = padded.slice(0, 0, tokens)}, context);
-  if (rows > tokens) clear(padded.slice(0, tokens, 1), context);
-  const TensorView hidden = context.arena.tensor(dtype_, {rows, dim});
-  const TensorView embedded = context.arena.tensor(dtype_, {rows, dim});
-  text_in_.apply(padded, hidden, context, ops::Activation::gelu_tanh);
-  text_out_.apply(hidden, embedded, context);
+  text_.clear();
+  text_.resize(states.size());
+  std::vector<TensorView> embedded;
+  for (std::size_t branch = 0; branch < states.size(); ++branch) {
+    const TensorView& given = states[branch];
+    require(given.rank() == 2 && given.size(1) == config_.text_dim && given.size(0) >= 1 &&
+                given.size(0) <= kTextRows,
+            ErrorKind::bad_input, "text states: expected [1 to {}, {}], found {}", kTextRows,
+            config_.text_dim, given.shape().str());
+    const std::int64_t tokens = given.size(0);
+    const std::int64_t rows = text_rows(tokens);
+    Tensor key_bias(DType::f32, {rows});
+    float* bias = key_bias->as<float>();
+    std::fill(bias, bias + rows, 0.0F);
+    if (rows > tokens) bias[tokens] = static_cast<float>(std::log(double(kTextRows - tokens)));
+    text_[branch].key_bias = copy_to(context.device, key_bias, context);
+
+    embedded.push_back(context.arena.tensor(kept_.dtype, {rows, dim}));
+    const Arena::Scope inputs(context.arena);
+    const TensorView padded = context.arena.tensor(kept_.dtype, {rows, config_.text_dim});
+    ops::copy({.x = given, .out = padded.slice(0, 0, tokens)}, context);
+    if (rows > tokens) clear(padded.slice(0, tokens, 1), context);
+    const TensorView hidden = context.arena.tensor(kept_.dtype, {rows, dim});
+    text_in_.apply(padded, hidden, context, ops::Activation::gelu_tanh);
+    text_out_.apply(hidden, embedded.back(), context);
+  }
   for (const Block& block : blocks_) {
-    Tensor key(dtype_, {rows, dim}, context.device);
-    Tensor value(dtype_, {rows, dim}, context.device);
-    block.cross.to_k.apply(embedded, key, context);
-    block.cross.to_v.apply(embedded, value, context);
-    ops::rms_norm({.x = key, .weight = block.cross.norm_k, .epsilon = config_.eps, .out = key},
-                  context);
-    text.keys.push_back(std::move(key));
-    text.values.push_back(std::move(value));
+    const auto used = weights_.use(block.text_weights, context);
+    for (std::size_t branch = 0; branch < states.size(); ++branch) {
+      const TensorView& rows = embedded[branch];
+      Tensor key(kept_.dtype, rows.shape(), context.device);
+      Tensor value(kept_.dtype, rows.shape(), context.device);
+      block.cross.to_k.apply(rows, key, context);
+      block.cross.to_v.apply(rows, value, context);
+      ops::rms_norm({.x = key, .weight = block.cross.norm_k, .epsilon = config_.eps, .out = key},
+                    context);
+      text_[branch].keys.push_back(std::move(key));
+      text_[branch].values.push_back(std::move(value));
+    }
   }
 }
 
@@ -205,12 +252,12 @@ void WanDit::embed_time(double timestep, const TensorView& embedding, const Tens
   transfer(frequencies, sinusoid, context);
   const TensorView hidden = context.arena.tensor(DType::f32, {1, dim});
   time_in_.apply(sinusoid, hidden, context, ops::Activation::silu);
-  const TensorView rounded = context.arena.tensor(dtype_, {1, dim});
+  const TensorView rounded = context.arena.tensor(kept_.dtype, {1, dim});
   time_out_.apply(hidden, embedding, context);
   ops::copy({.x = embedding, .out = rounded}, context);
   ops::copy({.x = rounded, .out = embedding}, context);
   ops::activate({.x = rounded, .activation = ops::Activation::silu, .out = rounded}, context);
-  const TensorView projected = context.arena.tensor(dtype_, {1, kModulations * dim});
+  const TensorView projected = context.arena.tensor(kept_.dtype, {1, kModulations * dim});
   time_proj_.apply(rounded, projected, context);
   ops::copy({.x = projected, .out = modulation}, context);
 }
@@ -354,18 +401,19 @@ void WanDit::forward(const DitInput& input, AttentionMethod& attention, const Te
 
   const Arena::Scope scope(context.arena);
   Activations act;
-  act.x = context.arena.tensor(dtype_, {tokens, dim});
-  act.y = context.arena.tensor(dtype_, {tokens, dim});
-  act.q = context.arena.tensor(dtype_, {tokens, dim});
-  act.k = context.arena.tensor(dtype_, {tokens, dim});
-  act.v = context.arena.tensor(dtype_, {tokens, dim});
-  act.mlp = context.arena.tensor(dtype_, {std::min(tokens, mlp_rows(device_)), config_.ffn_dim});
+  act.x = context.arena.tensor(kept_.dtype, {tokens, dim});
+  act.y = context.arena.tensor(kept_.dtype, {tokens, dim});
+  act.q = context.arena.tensor(kept_.dtype, {tokens, dim});
+  act.k = context.arena.tensor(kept_.dtype, {tokens, dim});
+  act.v = context.arena.tensor(kept_.dtype, {tokens, dim});
+  act.mlp =
+      context.arena.tensor(kept_.dtype, {std::min(tokens, mlp_rows(device_)), config_.ffn_dim});
 
   const TensorView embedding = context.arena.tensor(DType::f32, {1, dim});
   const TensorView modulation = context.arena.tensor(DType::f32, {1, kModulations * dim});
   embed_time(input.timestep, embedding, modulation, context);
   const std::int64_t patch_values = std::int64_t{config_.in_channels} * config_.patch_volume();
-  const TensorView patches = context.arena.tensor(dtype_, {tokens, patch_values});
+  const TensorView patches = context.arena.tensor(kept_.dtype, {tokens, patch_values});
   ops::patchify({.video = input.latents, .patch = config_.patch_size, .out = patches}, context);
   patch_embedding_.apply(patches, act.x, context);
 
@@ -373,6 +421,7 @@ void WanDit::forward(const DitInput& input, AttentionMethod& attention, const Te
   for (int layer = 0; layer < config_.num_layers; ++layer) {
     context.check_cancelled();
     const Block& block = blocks_[static_cast<std::size_t>(layer)];
+    const auto used = weights_.use(block.weights, context);
     ops::linear_combination({.terms = {{block.scale_shift_table.reshape(table.shape()), 1},
                                        {modulation.reshape(table.shape()), 1}},
                              .out = table},

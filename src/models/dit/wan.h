@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "models/dit.h"
@@ -15,22 +16,19 @@ namespace sparsevid {
 
 class WanDit final : public Dit {
  public:
-  /// `dtype` f32 or bf16 is what the large matrices and activations use; norms, modulation and the
-  /// time embedding stay in f32, as in the published model. `fp8`: the matrices of the blocks that
-  /// all tokens pass are kept and multiplied in e4m3.
-  WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-         Context& context, bool fp8 = false);
+  /// Norms, modulation and the time embedding stay in f32, as in the published model.
+  WanDit(const WanConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+         const DitWeights& kept, Context& context);
 
   int latent_channels() const override { return config_.in_channels; }
   int layers() const override { return config_.num_layers; }
   int heads() const override { return config_.num_attention_heads; }
   int head_dim() const override { return config_.attention_head_dim; }
   std::array<int, 3> patch() const override { return config_.patch_size; }
-  DType dtype() const override { return dtype_; }
+  DType dtype() const override { return kept_.dtype; }
   TokenLayout layout(const Shape& latents) const override;
-  std::size_t workspace_bytes(const Shape& latents) const override;
   std::size_t weight_bytes() const override { return weights_.bytes(); }
-  void set_text(int branch, const TensorView& states, Context& context) override;
+  void set_texts(std::span<const TensorView> states, Context& context) override;
   void forward(const DitInput& input, AttentionMethod& attention, const TensorView& velocity,
                Context& context) override;
 
@@ -41,26 +39,30 @@ class WanDit final : public Dit {
 
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const WanConfig& config, const Checkpoint& checkpoint);
-  /// What a model of this config takes, from the config alone.
-  static MemoryNeed memory(const WanConfig& config, DType dtype, bool fp8, Device device,
-                           const Shape& latents);
+  /// What a model of this config takes, from the config alone; `text_tokens` of each branch.
+  static MemoryNeed memory(const WanConfig& config, const DitWeights& kept, Device device,
+                           const Shape& latents, std::span<const int> text_tokens);
 
  private:
   /// Without weights, for check() and memory().
-  WanDit(const WanConfig& config, DType dtype, Device device)
-      : config_(config), dtype_(dtype), device_(device) {}
+  WanDit(const WanConfig& config, const DitWeights& kept, Device device)
+      : config_(config), kept_(kept), device_(device) {}
 
   struct Attention {
     nn::Linear to_q, to_k, to_v, to_out;
     TensorView norm_q, norm_k;  // [dim] f32
+    void declare_queries(nn::WeightTable& table, const std::string& name, int dim);
     /// `of_tokens`: how keys' and values' matrices are kept.
-    void declare(nn::WeightTable& table, const std::string& name, int dim, nn::Precision of_tokens);
+    void declare_keys(nn::WeightTable& table, const std::string& name, int dim,
+                      nn::Precision of_tokens);
   };
   struct Block {
     TensorView scale_shift_table;  // [1, 6, dim] f32
     Attention self, cross;
     TensorView norm2_weight, norm2_bias;  // [dim] f32; undefined without cross_attn_norm
     nn::Linear ffn_in, ffn_out;
+    int weights = 0;       // group of what a forward uses
+    int text_weights = 0;  // group of what makes keys and values of the text
   };
   // Keys and values of cross attention, one per layer; they depend on the prompt alone.
   struct Text {
@@ -69,8 +71,11 @@ class WanDit final : public Dit {
   };
   struct Activations;
 
-  /// Tables of the rotation, and keys and values of the text for two branches.
-  std::size_t kept_bytes(const Shape& latents) const;
+  std::size_t workspace_bytes(const Shape& latents, std::size_t passing_weights,
+                              std::span<const int> text_tokens) const;
+  /// Tables of the rotation, and keys and values of the text.
+  std::size_t kept_bytes(const Shape& latents, std::span<const int> text_tokens) const;
+  bool streamed(int block) const;
   void declare(nn::WeightTable& table);
   void embed_time(double timestep, const TensorView& embedding, const TensorView& modulation,
                   Context& context) const;
@@ -83,7 +88,7 @@ class WanDit final : public Dit {
                     Context& context) const;
 
   WanConfig config_;
-  DType dtype_;
+  DitWeights kept_;
   Device device_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   nn::LoadedWeights weights_;

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
+#include "io/safetensors.h"
 #include "models/dit/exact_attention.h"
 #include "testing/compare.h"
 #include "testing/golden.h"
@@ -17,7 +20,8 @@ constexpr double kTolerance = 1e-4;
 std::unique_ptr<WanDit> load(const char* folder, DType dtype, Context& context) {
   const auto path = golden_path(folder) / "transformer";
   return std::make_unique<WanDit>(WanConfig::parse(Json::read(path / "config.json")),
-                                  std::make_shared<Checkpoint>(path), dtype, context);
+                                  std::make_shared<Checkpoint>(path), DitWeights{.dtype = dtype},
+                                  context);
 }
 
 // Runs both branches of one step on the golden's inputs and compares each with `name`.
@@ -39,8 +43,8 @@ double worst_velocity_error(WanDit& dit, const Golden& golden, const TensorView&
 }
 
 void set_texts(WanDit& dit, const Golden& golden, Context& context) {
-  dit.set_text(0, golden.get("text.prompt.states"), context);
-  dit.set_text(1, golden.get("text.negative.states"), context);
+  const std::array states = {golden.get("text.prompt.states"), golden.get("text.negative.states")};
+  dit.set_texts(states, context);
 }
 
 TEST(Wan, EveryStageOfEveryStepAgreesWithTheReferenceInFp32) {
@@ -84,8 +88,7 @@ TEST(Wan, Bf16IsNoFurtherFromFp32ThanTheReferencesOwnBf16) {
     const auto dit =
         load(name == "case_c" ? "wan_t2v_tiny_hd64" : "wan_t2v_tiny", DType::bf16, context);
     // The reference's bf16 run has bf16 text states too.
-    dit->set_text(0, rounded.get("text.prompt.states"), context);
-    dit->set_text(1, rounded.get("text.negative.states"), context);
+    set_texts(*dit, rounded, context);
     double reference = 0;
     for (const std::string side : {"cond", "uncond"})
       reference = std::max(reference, relative_error(rounded.get("step0." + side + ".velocity"),
@@ -105,6 +108,101 @@ TEST(Wan, ASecondForwardAllocatesNothing) {
   const long before = context.arena.allocations();
   worst_velocity_error(*dit, golden, golden.get("noise")[0], 0, golden, context);
   EXPECT_EQ(context.arena.allocations(), before);
+}
+
+/// The tiny transformer with five blocks, which are its own two in turn.
+class DeepModel {
+ public:
+  DeepModel() : config_(WanConfig::parse(Json::read(source_ / "config.json"))) {
+    const Checkpoint two(source_);
+    std::vector<std::pair<std::string, TensorView>> tensors;
+    for (const auto& name : two.names()) {
+      const std::string prefix = "blocks.";
+      if (!name.starts_with(prefix)) {
+        tensors.emplace_back(name, *two.find(name));
+        continue;
+      }
+      const int first = name[prefix.size()] - '0';
+      for (int layer = first; layer < kLayers; layer += 2)
+        tensors.emplace_back(prefix + std::to_string(layer) + name.substr(prefix.size() + 1),
+                             *two.find(name));
+    }
+    write_safetensors(folder_ / "diffusion_pytorch_model.safetensors", tensors);
+    config_.num_layers = kLayers;
+  }
+  std::unique_ptr<WanDit> load(DType dtype, int streamed_blocks, Context& context) const {
+    return std::make_unique<WanDit>(config_, std::make_shared<Checkpoint>(folder_.path()),
+                                    DitWeights{.dtype = dtype, .streamed_blocks = streamed_blocks},
+                                    context);
+  }
+  static constexpr int kLayers = 5;
+
+ private:
+  std::filesystem::path source_ = golden_path("wan_t2v_tiny") / "transformer";
+  WanConfig config_;
+  TemporaryFolder folder_;
+};
+
+std::vector<Tensor> velocities(WanDit& dit, const TensorView& latents, Context& context) {
+  ExactAttention attention;
+  std::vector<Tensor> all;
+  for (int pass = 0; pass < 3; ++pass) {
+    all.emplace_back(DType::f32, latents.shape());
+    dit.forward({.latents = latents, .timestep = 500, .step = pass, .branch = pass % 2}, attention,
+                all.back(), context);
+  }
+  return all;
+}
+
+TEST(Wan, StreamedBlocksComputeTheSame) {
+  Context context;
+  const DeepModel model;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const TensorView latents = golden.get("noise")[0];
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const auto resident = model.load(dtype, 0, context);
+    set_texts(*resident, golden, context);
+    const std::vector<Tensor> expected = velocities(*resident, latents, context);
+    for (int streamed = 1; streamed <= DeepModel::kLayers; ++streamed) {
+      const auto dit = model.load(dtype, streamed, context);
+      set_texts(*dit, golden, context);
+      const std::vector<Tensor> found = velocities(*dit, latents, context);
+      for (std::size_t i = 0; i < found.size(); ++i)
+        EXPECT_TRUE(bit_equal(found[i], expected[i])) << streamed << " streamed, pass " << i;
+    }
+  }
+}
+
+TEST(Wan, AForwardAfterOneThatWasStoppedStreamsFromTheStart) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const TensorView latents = golden.get("noise")[0];
+  const DeepModel model;
+  const auto dit = model.load(DType::f32, DeepModel::kLayers, context);
+  set_texts(*dit, golden, context);
+  const std::vector<Tensor> expected = velocities(*dit, latents, context);
+  dit->observe_blocks([](int layer, const TensorView&) {
+    if (layer == 0) throw Error(ErrorKind::cancelled, "stopped");
+  });
+  EXPECT_THROW(velocities(*dit, latents, context), Error);
+  dit->observe_blocks({});
+  EXPECT_TRUE(bit_equal(velocities(*dit, latents, context)[2], expected[2]));
+}
+
+TEST(Wan, StreamedBlocksMoveTheirBytesFromTheDeviceToTheHost) {
+  const auto path = golden_path("wan_t2v_tiny") / "transformer";
+  WanConfig config = WanConfig::parse(Json::read(path / "config.json"));
+  config.num_layers = 12;
+  const auto need = [&](int streamed) {
+    return WanDit::memory(config, {.dtype = DType::bf16, .streamed_blocks = streamed}, Device::cuda,
+                          {16, 3, 8, 8}, std::array{4, 2});
+  };
+  // Two of those that stream always have a place.
+  EXPECT_EQ(need(2).weights, need(0).weights);
+  const std::size_t block = need(12).host / 12;
+  EXPECT_EQ(need(7).host, 7 * block);
+  EXPECT_EQ(need(0).weights - need(7).weights, 5 * block);
+  EXPECT_EQ(need(7).workspace, need(0).workspace);
 }
 
 TEST(Wan, AStopRequestEndsTheForward) {
@@ -144,9 +242,9 @@ TEST(Wan, ThePublishedModelsHaveTheTensorsAndParametersThatTheReferenceHas) {
     const WanConfig config = WanConfig::parse(json);
     EXPECT_EQ(WanDit::check(config, foreign).missing.size(), model.tensors);
     EXPECT_EQ(WanDit::check(config, foreign).unexpected, std::vector<std::string>{"x"});
-    EXPECT_EQ(WanDit::memory(config, DType::f32, false, Device::cpu, {16, 21, 60, 104}).weights /
-                  sizeof(float),
-              model.parameters);
+    EXPECT_EQ(
+        WanDit::memory(config, {}, Device::cpu, {16, 21, 60, 104}, {}).weights / sizeof(float),
+        model.parameters);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "core/transfer.h"
+#include "models/op_scratch.h"
 #include "ops/activate.h"
 #include "ops/attention.h"
 #include "ops/copy.h"
@@ -57,6 +58,7 @@ void Umt5Encoder::declare(nn::WeightTable& table) {
     Block& block = blocks_[i];
     const std::string attention = "encoder.block." + std::to_string(i) + ".layer.0.";
     const std::string mlp = "encoder.block." + std::to_string(i) + ".layer.1.";
+    block.weights = table.begin_group(passing_ ? nn::Residence::passing : nn::Residence::resident);
     table.add(attention + "layer_norm.weight", {dim}, block.attention_norm, nn::Precision::f32);
     block.q.declare(table, attention + "SelfAttention.q", dim, inner, false);
     block.k.declare(table, attention + "SelfAttention.k", dim, inner, false);
@@ -69,109 +71,173 @@ void Umt5Encoder::declare(nn::WeightTable& table) {
     block.wi_0.declare(table, mlp + "DenseReluDense.wi_0", dim, config_.d_ff, false);
     block.wi_1.declare(table, mlp + "DenseReluDense.wi_1", dim, config_.d_ff, false);
     block.wo.declare(table, mlp + "DenseReluDense.wo", config_.d_ff, dim, false);
+    table.end_group();
   }
   table.add("encoder.final_layer_norm.weight", {dim}, final_norm_, nn::Precision::f32);
 }
 
 Umt5Encoder::Umt5Encoder(const Umt5Config& config, std::shared_ptr<const Checkpoint> checkpoint,
-                         DType dtype, Context& context)
-    : config_(config), dtype_(dtype), checkpoint_(std::move(checkpoint)) {
+                         DType dtype, bool passing, Context& context)
+    : config_(config), dtype_(dtype), passing_(passing), checkpoint_(std::move(checkpoint)) {
   nn::WeightTable table(dtype);
   declare(table);
   weights_ = table.load(*checkpoint_, context);
 }
 
 nn::WeightMismatch Umt5Encoder::check(const Umt5Config& config, const Checkpoint& checkpoint) {
-  Umt5Encoder unloaded(config, DType::f32);
+  Umt5Encoder unloaded(config, DType::f32, false);
   nn::WeightTable table(DType::f32);
   unloaded.declare(table);
   return table.compare(checkpoint);
 }
 
-MemoryNeed Umt5Encoder::memory(const Umt5Config& config, DType dtype, int tokens) {
-  Umt5Encoder unloaded(config, dtype);
+MemoryNeed Umt5Encoder::memory(const Umt5Config& config, DType dtype, bool passing, Device device,
+                               std::span<const int> tokens) {
+  Umt5Encoder unloaded(config, dtype, passing);
   nn::WeightTable table(dtype);
   unloaded.declare(table);
-  return {table.bytes(), unloaded.workspace_bytes(tokens)};
+  const nn::WeightBytes weights = table.bytes_on(device);
+  std::size_t states = 0;
+  for (const int count : tokens)
+    states +=
+        static_cast<std::size_t>(count) * static_cast<std::size_t>(config.d_model) * sizeof(float);
+  std::size_t beside = 0;
+  if (device == Device::cuda) {
+    beside = kLinearScratchBytes;
+    if (dtype == DType::f32 && !tokens.empty())
+      beside = product_attention_scratch(config.num_heads, *std::ranges::max_element(tokens),
+                                         config.d_kv, dtype);
+  }
+  return {weights.resident, unloaded.workspace_bytes(tokens) + weights.passing + beside, states};
 }
 
-std::size_t Umt5Encoder::workspace_bytes(int tokens) const {
-  const auto n = static_cast<std::size_t>(tokens);
+std::size_t Umt5Encoder::workspace_bytes(std::span<const int> tokens) const {
   const auto inner = static_cast<std::size_t>(config_.num_heads * config_.d_kv);
   const auto dim = static_cast<std::size_t>(config_.d_model);
-  return n * (2 * dim + 4 * inner + 2 * static_cast<std::size_t>(config_.d_ff)) * size_of(dtype_) +
-         n * n * static_cast<std::size_t>(config_.num_heads) * sizeof(float);
+  std::size_t all = 0;
+  std::size_t most = 0;
+  for (const int count : tokens) {
+    all += static_cast<std::size_t>(count);
+    most = std::max(most, static_cast<std::size_t>(count));
+  }
+  const std::size_t rows =
+      all * dim + most * (dim + 4 * inner + 2 * static_cast<std::size_t>(config_.d_ff));
+  return rows * size_of(dtype_) +
+         most * most * static_cast<std::size_t>(config_.num_heads) * sizeof(float);
 }
 
-Tensor Umt5Encoder::encode(std::span<const int> ids, Context& context) {
-  const Zone zone(context.profile, "text_encoder");
+/// What blocks write over again and again: of one prompt at a time, in rows for the longest.
+struct Umt5Encoder::Activations {
+  TensorView y, q, k, v, attended, gate, up;
+  TensorView bias;     // f32, for [heads, tokens, tokens]
+  TensorView buckets;  // [2 longest - 1] i32, of the distances from 1 - longest
+};
+
+void Umt5Encoder::embed(std::span<const int> ids, const TensorView& out, Context& context) const {
   for (const int id : ids)
     require(id >= 0 && id < config_.vocab_size, ErrorKind::bad_input,
             "text encoder: expected tokens below {}, its vocab_size, found {}: does the tokenizer "
             "belong to it?",
             config_.vocab_size, id);
-  const auto tokens = static_cast<std::int64_t>(ids.size());
-  const std::int64_t dim = config_.d_model;
+  // The table is large and few of its rows are read: the host reads them from the file.
+  Context host;
+  host.threads = context.threads;
+  const Tensor rows(dtype_, out.shape());
+  const TensorView id_view(const_cast<int*>(ids.data()), DType::i32, {out.size(0)});
+  ops::embedding({.ids = id_view, .table = embedding_, .out = rows}, host);
+  transfer(rows, out, context);
+}
+
+void Umt5Encoder::run_block(const Block& block, const TensorView& x, const Activations& all,
+                            Context& context) const {
+  const std::int64_t tokens = x.size(0);
   const std::int64_t heads = config_.num_heads;
-  const Shape split = {tokens, heads, config_.d_kv};
-  const Shape inner = {tokens, heads * config_.d_kv};
+  const auto rows = [&](const TensorView& buffer) { return buffer.slice(0, 0, tokens); };
+  const auto by_head = [&](const TensorView& view) {
+    return view.reshape({tokens, heads, config_.d_kv}).transpose(0, 1);
+  };
+  const TensorView y = rows(all.y);
+  const TensorView q = rows(all.q);
+  const TensorView k = rows(all.k);
+  const TensorView v = rows(all.v);
+  const TensorView attended = rows(all.attended);
+  const TensorView gate = rows(all.gate);
+  const TensorView up = rows(all.up);
+  const TensorView bias =
+      all.bias.slice(0, 0, heads * tokens * tokens).reshape({heads, tokens, tokens});
+  const std::int64_t longest = (all.buckets.size(0) + 1) / 2;
+  const TensorView buckets = all.buckets.slice(0, longest - tokens, 2 * tokens - 1);
+
+  ops::relative_position_bias({.table = block.position_bias, .buckets = buckets, .bias = bias},
+                              context);
+  ops::rms_norm(
+      {.x = x, .weight = block.attention_norm, .epsilon = config_.layer_norm_epsilon, .out = y},
+      context);
+  block.q.apply(y, q, context);
+  block.k.apply(y, k, context);
+  block.v.apply(y, v, context);
+  ops::attention({.q = by_head(q),
+                  .k = by_head(k),
+                  .v = by_head(v),
+                  .out = by_head(attended),
+                  .scale = 1,
+                  .bias = bias},
+                 context);
+  block.o.apply(attended, y, context);
+  ops::gated_residual({.x = x, .y = y}, context);
+
+  ops::rms_norm({.x = x, .weight = block.mlp_norm, .epsilon = config_.layer_norm_epsilon, .out = y},
+                context);
+  block.wi_0.apply(y, gate, context, ops::Activation::gelu_tanh);
+  block.wi_1.apply(y, up, context);
+  ops::activate({.x = gate, .factor = up, .out = gate}, context);
+  block.wo.apply(gate, y, context);
+  ops::gated_residual({.x = x, .y = y}, context);
+}
+
+std::vector<Tensor> Umt5Encoder::encode(std::span<const std::vector<int>> ids, Context& context) {
+  const Zone zone(context.profile, "text_encoder");
+  const std::int64_t dim = config_.d_model;
+  const std::int64_t inner = std::int64_t{config_.num_heads} * config_.d_kv;
+  std::int64_t longest = 1;
+  for (const auto& prompt : ids)
+    longest = std::max(longest, static_cast<std::int64_t>(prompt.size()));
 
   const Arena::Scope scope(context.arena);
-  const auto take = [&](const Shape& shape) { return context.arena.tensor(dtype_, shape); };
-  const TensorView x = take({tokens, dim});
-  const TensorView y = take({tokens, dim});
-  const TensorView q = take(inner);
-  const TensorView k = take(inner);
-  const TensorView v = take(inner);
-  const TensorView attended = take(inner);
-  const TensorView gate = take({tokens, config_.d_ff});
-  const TensorView up = take({tokens, config_.d_ff});
-  const TensorView bias = context.arena.tensor(DType::f32, {heads, tokens, tokens});
-
-  const TensorView id_view = context.arena.tensor(DType::i32, {tokens});
-  transfer({const_cast<int*>(ids.data()), DType::i32, {tokens}}, id_view, context);
+  const auto take = [&](std::int64_t rows, std::int64_t width) {
+    return context.arena.tensor(dtype_, {rows, width});
+  };
+  std::vector<TensorView> hidden;
+  for (const auto& prompt : ids) {
+    hidden.push_back(take(static_cast<std::int64_t>(prompt.size()), dim));
+    embed(prompt, hidden.back(), context);
+  }
+  Activations all;
+  all.y = take(longest, dim);
+  for (TensorView* buffer : {&all.q, &all.k, &all.v, &all.attended}) *buffer = take(longest, inner);
+  for (TensorView* buffer : {&all.gate, &all.up}) *buffer = take(longest, config_.d_ff);
+  all.bias = context.arena.tensor(DType::f32, {config_.num_heads * longest * longest});
   std::vector<int> bucket_of_distance;
-  for (std::int64_t distance = 1 - tokens; distance < tokens; ++distance)
+  for (std::int64_t distance = 1 - longest; distance < longest; ++distance)
     bucket_of_distance.push_back(relative_position_bucket(static_cast<int>(distance),
                                                           config_.relative_attention_num_buckets,
                                                           config_.relative_attention_max_distance));
-  const TensorView buckets = context.arena.tensor(DType::i32, {2 * tokens - 1});
-  transfer({bucket_of_distance.data(), DType::i32, buckets.shape()}, buckets, context);
+  all.buckets = context.arena.tensor(DType::i32, {2 * longest - 1});
+  transfer({bucket_of_distance.data(), DType::i32, all.buckets.shape()}, all.buckets, context);
 
-  ops::embedding({.ids = id_view, .table = embedding_, .out = x}, context);
   for (const Block& block : blocks_) {
     context.check_cancelled();
-    ops::relative_position_bias({.table = block.position_bias, .buckets = buckets, .bias = bias},
-                                context);
-    ops::rms_norm(
-        {.x = x, .weight = block.attention_norm, .epsilon = config_.layer_norm_epsilon, .out = y},
-        context);
-    block.q.apply(y, q, context);
-    block.k.apply(y, k, context);
-    block.v.apply(y, v, context);
-    ops::attention({.q = q.reshape(split).transpose(0, 1),
-                    .k = k.reshape(split).transpose(0, 1),
-                    .v = v.reshape(split).transpose(0, 1),
-                    .out = attended.reshape(split).transpose(0, 1),
-                    .scale = 1,
-                    .bias = bias},
-                   context);
-    block.o.apply(attended, y, context);
-    ops::gated_residual({.x = x, .y = y}, context);
-
-    ops::rms_norm(
-        {.x = x, .weight = block.mlp_norm, .epsilon = config_.layer_norm_epsilon, .out = y},
-        context);
-    block.wi_0.apply(y, gate, context, ops::Activation::gelu_tanh);
-    block.wi_1.apply(y, up, context);
-    ops::activate({.x = gate, .factor = up, .out = gate}, context);
-    block.wo.apply(gate, y, context);
-    ops::gated_residual({.x = x, .y = y}, context);
+    const auto used = weights_.use(block.weights, context);
+    for (const TensorView& x : hidden) run_block(block, x, all, context);
   }
-  ops::rms_norm({.x = x, .weight = final_norm_, .epsilon = config_.layer_norm_epsilon, .out = y},
-                context);
-  Tensor states(DType::f32, {tokens, dim}, context.device);
-  ops::copy({.x = y, .out = states}, context);
+  std::vector<Tensor> states;
+  for (const TensorView& x : hidden) {
+    const TensorView y = all.y.slice(0, 0, x.size(0));
+    ops::rms_norm({.x = x, .weight = final_norm_, .epsilon = config_.layer_norm_epsilon, .out = y},
+                  context);
+    states.emplace_back(DType::f32, x.shape(), context.device);
+    ops::copy({.x = y, .out = states.back()}, context);
+  }
   return states;
 }
 

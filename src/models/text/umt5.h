@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "io/json.h"
@@ -31,38 +32,48 @@ struct Umt5Config {
 
 class Umt5Encoder final : public TextEncoder {
  public:
-  /// `dtype` f32 or bf16: what weights and activations use.
+  /// `dtype` f32 or bf16: what weights and activations use. `passing`: each block's weights are
+  /// read when the block is due, and not kept.
   Umt5Encoder(const Umt5Config& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-              Context& context);
+              bool passing, Context& context);
 
   int dim() const override { return config_.d_model; }
   std::size_t weight_bytes() const override { return weights_.bytes(); }
-  std::size_t workspace_bytes(int tokens) const override;
-  Tensor encode(std::span<const int> ids, Context& context) override;
+  std::vector<Tensor> encode(std::span<const std::vector<int>> ids, Context& context) override;
 
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const Umt5Config& config, const Checkpoint& checkpoint);
-  /// What a model of this config takes, from the config alone.
-  static MemoryNeed memory(const Umt5Config& config, DType dtype, int tokens);
+  /// What a model of this config takes, from the config alone; `tokens` of each prompt.
+  static MemoryNeed memory(const Umt5Config& config, DType dtype, bool passing, Device device,
+                           std::span<const int> tokens);
 
  private:
   /// Without weights, for check() and memory().
-  Umt5Encoder(const Umt5Config& config, DType dtype) : config_(config), dtype_(dtype) {}
+  Umt5Encoder(const Umt5Config& config, DType dtype, bool passing)
+      : config_(config), dtype_(dtype), passing_(passing) {}
 
   struct Block {
     TensorView attention_norm, mlp_norm;  // [d_model] f32
     nn::Linear q, k, v, o;
     TensorView position_bias;  // [num_buckets, num_heads] f32
     nn::Linear wi_0, wi_1, wo;
+    int weights = 0;  // their group
   };
+  struct Activations;
 
   void declare(nn::WeightTable& table);
+  std::size_t workspace_bytes(std::span<const int> tokens) const;
+  /// Rows of the table as the encoder computes with them, on the context's device.
+  void embed(std::span<const int> ids, const TensorView& out, Context& context) const;
+  void run_block(const Block& block, const TensorView& x, const Activations& all,
+                 Context& context) const;
 
   Umt5Config config_;
   DType dtype_;
+  bool passing_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   nn::LoadedWeights weights_;
-  TensorView embedding_;  // [vocab_size, d_model], as stored
+  TensorView embedding_;  // [vocab_size, d_model], as stored, in the mapped file
   TensorView final_norm_;
   std::vector<Block> blocks_;
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "testing/compare.h"
 #include "testing/golden.h"
 #include "testing/temporary_folder.h"
@@ -9,15 +11,16 @@
 namespace sparsevid {
 namespace {
 
-Tensor encode(const Golden& golden, const std::string& which, DType dtype, Context& context) {
+Tensor encode(const Golden& golden, const std::string& which, DType dtype, Context& context,
+              bool passing = false) {
   const auto path = golden_path("wan_t2v_tiny") / "text_encoder";
   Umt5Encoder encoder(Umt5Config::parse(Json::read(path / "config.json")),
-                      std::make_shared<Checkpoint>(path), dtype, context);
+                      std::make_shared<Checkpoint>(path), dtype, passing, context);
   const TensorView ids = golden.get("text." + which + ".ids");
   std::vector<int> values;
   for (std::int64_t i = 0; i < ids.numel(); ++i)
     values.push_back(static_cast<int>(element(ids, i)));
-  return encoder.encode(values, context);
+  return std::move(encoder.encode(std::array{values}, context)[0]);
 }
 
 TEST(Umt5, StatesAgreeWithTheReferenceInFp32) {
@@ -42,13 +45,32 @@ TEST(Umt5, Bf16IsNoFurtherFromFp32ThanTheReferencesOwnBf16) {
   EXPECT_GT(ours, 1e-4);
 }
 
+TEST(Umt5, PromptsEncodedTogetherAndWithPassingWeightsGiveTheSame) {
+  Context context;
+  const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
+  const auto path = golden_path("wan_t2v_tiny") / "text_encoder";
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Umt5Encoder encoder(Umt5Config::parse(Json::read(path / "config.json")),
+                        std::make_shared<Checkpoint>(path), dtype, true, context);
+    std::array<std::vector<int>, 2> ids;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const TensorView values = golden.get(i == 0 ? "text.prompt.ids" : "text.negative.ids");
+      for (std::int64_t j = 0; j < values.numel(); ++j)
+        ids[i].push_back(static_cast<int>(element(values, j)));
+    }
+    const std::vector<Tensor> states = encoder.encode(ids, context);
+    EXPECT_TRUE(bit_equal(states[0], encode(golden, "prompt", dtype, context)));
+    EXPECT_TRUE(bit_equal(states[1], encode(golden, "negative", dtype, context)));
+  }
+}
+
 TEST(Umt5, TokensOutsideOfTheVocabularyAreRefused) {
   const auto path = golden_path("wan_t2v_tiny") / "text_encoder";
   const Umt5Config config = Umt5Config::parse(Json::read(path / "config.json"));
   Context context;
-  Umt5Encoder encoder(config, std::make_shared<Checkpoint>(path), DType::f32, context);
+  Umt5Encoder encoder(config, std::make_shared<Checkpoint>(path), DType::f32, false, context);
   for (const int id : {-1, config.vocab_size})
-    EXPECT_THROW(encoder.encode(std::vector{1, id}, context), Error) << id;
+    EXPECT_THROW(encoder.encode(std::array{std::vector{1, id}}, context), Error) << id;
 }
 
 TEST(Umt5, BucketsOfRelativePositionsAgreeWithTheReference) {
@@ -71,7 +93,7 @@ TEST(Umt5, ThePublishedEncoderHasTheTensorsThatTheReferenceHas) {
       "config.json"));
   EXPECT_EQ(Umt5Encoder::check(config, Checkpoint(folder.path())).missing.size(), 242U);
   // The reference counts the table twice: its name for the encoder is an alias.
-  EXPECT_EQ(Umt5Encoder::memory(config, DType::f32, 1).weights / sizeof(float),
+  EXPECT_EQ(Umt5Encoder::memory(config, DType::f32, false, Device::cpu, {}).weights / sizeof(float),
             6731059200U - 256384U * 4096U);
 }
 

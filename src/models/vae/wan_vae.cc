@@ -41,7 +41,8 @@ MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, const Shape& 
   // Convolutions keep a packed copy of each weight they have used; a clip is only decoded.
   const std::size_t packed = table.bytes();
   encoder.declare(table, config);
-  return {table.bytes(), decoder.workspace_bytes(latents[2], latents[3]), packed};
+  return {table.bytes(), decoder.workspace_bytes(latents[2], latents[3]),
+          packed + decoder.remembered_bytes(latents[2], latents[3])};
 }
 
 std::array<int, 3> WanVae::compression() const {

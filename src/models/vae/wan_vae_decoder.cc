@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/transfer.h"
+#include "models/op_scratch.h"
 #include "ops/conv3d.h"
 #include "ops/copy.h"
 #include "ops/upsample_nearest.h"
@@ -97,7 +98,21 @@ std::int64_t WanVaeDecoder::largest(std::int64_t frames, std::int64_t height,
 }
 
 std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t width) const {
-  // Two buffers, a staged input of up to 4 + 2 frames, and what the convolutions remember.
+  // Two buffers, and beside them a staged input of up to 4 + 2 frames or attention in the middle.
+  const std::int64_t buffer = largest(1, height, width);
+  const std::size_t beside =
+      std::max(static_cast<std::size_t>(buffer * 3 / 2) * size_of(dtype_),
+               product_attention_scratch(1, height * width, conv_in_.out, dtype_) +
+                   static_cast<std::size_t>(5 * height * width * conv_in_.out) * size_of(dtype_));
+  const std::int64_t scale = config_.spatial_compression();
+  const std::int64_t colors =
+      config_.temporal_compression() * height * scale * width * scale * kColors;
+  const std::size_t widened = dtype_ == DType::f32 ? 0 : sizeof(float);
+  return static_cast<std::size_t>(2 * buffer) * size_of(dtype_) + beside +
+         static_cast<std::size_t>(colors) * (size_of(dtype_) + widened + 1);
+}
+
+std::size_t WanVaeDecoder::remembered_bytes(std::int64_t height, std::int64_t width) const {
   std::int64_t remembered = conv_in_.in * height * width;
   std::int64_t pixels = height * width;
   const auto add = [&](const VaeResidualBlock& block) {
@@ -110,9 +125,8 @@ std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t wid
     if (block.upsamples_time) remembered += pixels * block.time_conv.in;
     if (block.upsamples) pixels *= 4;
   }
-  remembered = 2 * (remembered + pixels * conv_out_.in);
-  const std::int64_t elements = largest(1, height, width) * 7 / 2 + remembered;
-  return static_cast<std::size_t>(elements) * size_of(dtype_);
+  remembered += pixels * conv_out_.in;
+  return static_cast<std::size_t>(2 * remembered) * size_of(dtype_);
 }
 
 TensorView WanVaeDecoder::upsample(const UpBlock& block, FrameCache& cache, const TensorView& x,

@@ -19,8 +19,11 @@ class WanVaeDecoder {
   /// less 3 for the first of a sequence.
   TensorView decode_chunk(FrameCache& cache, const TensorView& latents, bool first,
                           Context& context) const;
-  /// Bytes decode_chunk and its cache take for one latent frame of height x width.
+  /// Bytes of scratch that decode_chunk and the use of its frames take for one latent frame of
+  /// height x width.
   std::size_t workspace_bytes(std::int64_t height, std::int64_t width) const;
+  /// Bytes of the cache then.
+  std::size_t remembered_bytes(std::int64_t height, std::int64_t width) const;
 
  private:
   struct UpBlock {

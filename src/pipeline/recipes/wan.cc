@@ -95,15 +95,20 @@ class WanRecipe final : public Recipe {
     return tokens;
   }
 
-  std::unique_ptr<TextEncoder> load_text_encoder(DType dtype, Context& context) const override {
-    return std::make_unique<Umt5Encoder>(text_, weights_of(folder_, kTextEncoder), dtype, context);
+  std::unique_ptr<TextEncoder> load_text_encoder(const Settings& settings,
+                                                 Context& context) const override {
+    return std::make_unique<Umt5Encoder>(text_, weights_of(folder_, kTextEncoder), settings.dtype,
+                                         settings.offload != Offload::none, context);
   }
-  std::unique_ptr<Dit> load_dit(DType dtype, bool fp8, Context& context) const override {
-    return std::make_unique<WanDit>(dit_, weights_of(folder_, kTransformer), dtype, context, fp8);
+  std::unique_ptr<Dit> load_dit(const Settings& settings, Context& context) const override {
+    return std::make_unique<WanDit>(dit_, weights_of(folder_, kTransformer), kept(settings),
+                                    context);
   }
   std::unique_ptr<Vae> load_vae(DType dtype, Context& context) const override {
     return std::make_unique<WanVae>(vae_, weights_of(folder_, kVae), dtype, context);
   }
+
+  int blocks() const override { return dit_.num_layers; }
 
   MemoryPlan memory_plan(const Settings& settings) const override {
     const Shape latents = latent_shape(settings.height, settings.width, settings.frames);
@@ -113,12 +118,23 @@ class WanRecipe final : public Recipe {
     };
     MemoryPlan plan;
     if (!settings.decode_only) {
-      const MemoryNeed text = Umt5Encoder::memory(text_, settings.dtype, kTextTokens);
+      const MemoryNeed text =
+          Umt5Encoder::memory(text_, settings.dtype, settings.offload != Offload::none,
+                              settings.device, settings.text_tokens);
       plan.phases.push_back({"text",
                              {{named("text encoder weights", settings.dtype), text.weights},
-                              {"activations", text.workspace, true}}});
+                              {"activations", text.workspace, true},
+                              {"text states", text.kept}}});
       const MemoryNeed dit =
-          WanDit::memory(dit_, settings.dtype, settings.fp8_linears, settings.device, latents);
+          WanDit::memory(dit_, kept(settings), settings.device, latents, settings.text_tokens);
+      plan.host_bytes = dit.host;
+      const AttentionBytes attention =
+          attention_bytes(settings.attention, {.heads = dit_.num_attention_heads,
+                                               .head_dim = dit_.attention_head_dim,
+                                               .layers = dit_.num_layers,
+                                               .branches = settings.guided() ? 2 : 1,
+                                               .tokens = video_tokens(latents),
+                                               .device = settings.device});
       plan.phases.push_back(
           {"sampling",
            {{settings.fp8_linears ? "transformer weights (fp8)"
@@ -126,19 +142,15 @@ class WanRecipe final : public Recipe {
              dit.weights},
             {"activations", dit.workspace, true},
             {"text keys and values, rotation", dit.kept},
-            {settings.attention.method + " attention",
-             attention_bytes(settings.attention, {.heads = dit_.num_attention_heads,
-                                                  .head_dim = dit_.attention_head_dim,
-                                                  .layers = dit_.num_layers,
-                                                  .branches = settings.guided() ? 2 : 1,
-                                                  .tokens = video_tokens(latents),
-                                                  .device = settings.device})},
+            {settings.attention.method + " attention", attention.kept},
+            {settings.attention.method + " attention, scratch", attention.scratch, true},
+            {"text states", text.kept},
             {"latents", denoise_bytes(latents, settings.dtype)}}});
     }
     const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, latents);
     plan.phases.push_back({"decoding",
                            {{named("vae weights", settings.vae_dtype), vae.weights},
-                            {"packed weights", vae.kept},
+                            {"packed weights and remembered frames", vae.kept},
                             {"activations", vae.workspace, true},
                             {"latents", latent_bytes}}});
     return plan;
@@ -170,6 +182,11 @@ class WanRecipe final : public Recipe {
   }
 
  private:
+  static DitWeights kept(const Settings& settings) {
+    return {.dtype = settings.dtype,
+            .fp8 = settings.fp8_linears,
+            .streamed_blocks = settings.streamed_blocks};
+  }
   std::int64_t video_tokens(const Shape& latents) const {
     return latents[1] / dit_.patch_size[0] * (latents[2] / dit_.patch_size[1]) *
            (latents[3] / dit_.patch_size[2]);

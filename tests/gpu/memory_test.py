@@ -1,0 +1,62 @@
+"""What runs on a GPU take of its memory, against the plan. Skipped, with the reason, where there is no GPU."""
+
+import json
+import unittest
+
+from gpu_test import GpuTest, latents_of
+from support import GOLDEN
+
+DEMO = GOLDEN.parent.parent / "assets/demo-model"
+
+LARGER = ("--height", 128, "--width", 128, "--frames", 17, "--steps", 3)
+
+
+class Memory(GpuTest):
+    def report_of(self, *arguments, name="run", **options):
+        report = self.folder / f"{name}.json"
+        self.assert_success(
+            self.generate("--device", "cuda", "--save-latents", "--report", report, *arguments,
+                          output=self.folder / f"{name}.mp4", **options)
+        )
+        return json.loads(report.read_text())
+
+    def assert_as_planned(self, memory):
+        for phase, used in memory["used"].items():
+            with self.subTest(phase=phase):
+                items = memory["plan"][phase]
+                planned = sum(items.values()) - items["GPU libraries"]
+                self.assertLessEqual(used["held_bytes"], planned)
+                self.assertGreaterEqual(used["held_bytes"], 0.95 * planned)
+
+    def test_every_phase_takes_what_the_plan_says_and_steps_take_nothing_new(self):
+        for words in ((), ("--dtype", "bf16"), ("--dtype", "bf16", "--linear", "fp8"),
+                      ("--dtype", "bf16", "--vae-dtype", "bf16"), ("--offload", "text"),
+                      ("--offload", "blocks", "--guidance", 1)):
+            with self.subTest(words=words):
+                memory = self.report_of(*LARGER, *words)["memory"]
+                self.assert_as_planned(memory)
+                self.assertEqual(memory["allocations_after_first_step"], 0)
+
+    def test_weights_that_come_when_they_are_due_give_the_same_latents(self):
+        for dtype in ("f32", "bf16"):
+            report = self.report_of("--dtype", dtype, model=DEMO, name=dtype)
+            sampling = sum(report["memory"]["plan"]["sampling"].values())
+            for offload, less in (("text", 0), ("blocks", 0), ("blocks", 1), ("blocks", 5e6)):
+                with self.subTest(dtype=dtype, offload=offload, less=less):
+                    limit = f"{(sampling - less) / 1024}K"
+                    memory = self.report_of("--dtype", dtype, "--offload", offload, "--max-vram", limit,
+                                            model=DEMO, name="other")["memory"]
+                    self.assertEqual(memory["planned_host_bytes"] > 0, less > 0)
+                    self.assert_as_planned(memory)
+                    self.assertEqual(
+                        latents_of(self.folder / f"{dtype}.latents.safetensors"),
+                        latents_of(self.folder / "other.latents.safetensors"),
+                    )
+
+    def test_a_limit_that_is_too_small_is_refused_with_what_would_fit(self):
+        result = self.generate("--device", "cuda", *LARGER, "--max-vram", "130M")
+        self.assert_refused(result, "not enough GPU memory", "130 MiB are free", code=1)
+
+
+if __name__ == "__main__":
+    unittest.main()
