@@ -11,6 +11,8 @@ namespace sparsevid {
 
 /// What the matrix library works in.
 constexpr std::size_t kLinearScratchBytes = std::size_t{32} << 20;
+/// Vectors and tables beside large tensors, and what aligning each of them takes.
+constexpr std::size_t kSmallScratchBytes = std::size_t{1} << 20;
 
 /// Attention by matrix products, which is what f32 and heads wider than 128 get: logits of some
 /// rows at a time, and in f32 copies of what is multiplied, in bf16 the weights.

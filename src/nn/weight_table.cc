@@ -151,6 +151,7 @@ LoadedWeights WeightTable::load(const Checkpoint& checkpoint, Context& context) 
   for (const auto& entry : entries_) {
     const auto* stored = find(checkpoint, entry.name);
     if (stored == nullptr) continue;
+    context.check_cancelled();
     if (stays_mapped(entry, *stored, context.device)) {
       *entry.destination = *stored;
       loaded.mapped_bytes += stored->bytes();

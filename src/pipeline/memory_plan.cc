@@ -93,6 +93,10 @@ std::vector<Alternative> other_weights(const Settings& settings) {
   if (settings.vae_dtype == DType::f32 && settings.device == Device::cuda)
     add(half_vae, "--vae-dtype bf16");
   if (settings.device == Device::cpu) return found;
+  Settings fp8 = settings;
+  fp8.fp8_linears = true;
+  if (!settings.fp8_linears && settings.dtype == DType::bf16 && fp8_linears_run_here())
+    add(fp8, "--linear fp8");
   // Each way of offloading alone, then with what makes numbers smaller.
   const std::vector<Alternative> smaller = found;
   for (const auto& [offload, flag] : {std::pair{Offload::text, "--offload text"},

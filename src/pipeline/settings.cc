@@ -90,6 +90,8 @@ void check_size(const Recipe& recipe, int height, int width, int frames) {
           nearest(frames, limits.frame_multiple, 1, limits.max_frames));
 }
 
+bool fp8_linears_run_here() { return cuda_compute_capability() == kFp8Capability; }
+
 Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) {
   const RecipeDefaults& defaults = recipe.defaults();
   Settings settings;
@@ -112,8 +114,7 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.fp8_linears = options.fp8_linears;
   require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
           "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
-  require(!settings.fp8_linears || cuda_compute_capability() == kFp8Capability,
-          ErrorKind::bad_input,
+  require(!settings.fp8_linears || fp8_linears_run_here(), ErrorKind::bad_input,
           "--linear fp8: expected a GPU of compute capability 9.0, whose kernel there is, found "
           "{:.1f}",
           cuda_compute_capability() / 10.0);

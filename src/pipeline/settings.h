@@ -46,6 +46,9 @@ struct Settings {
 /// it takes and what was found.
 Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options);
 
+/// Whether this machine's GPU has a kernel for Settings::fp8_linears.
+bool fp8_linears_run_here();
+
 /// Prompt, seed and settings as text, for files' metadata.
 Metadata to_metadata(const Settings& settings, const Recipe& recipe);
 

@@ -15,7 +15,7 @@ class Memory(GpuTest):
     def report_of(self, *arguments, name="run", **options):
         report = self.folder / f"{name}.json"
         self.assert_success(
-            self.generate("--device", "cuda", "--save-latents", "--report", report, *arguments,
+            self.generate("--device", "cuda", "--attention", "dense", "--save-latents", "--report", report, *arguments,
                           output=self.folder / f"{name}.mp4", **options)
         )
         return json.loads(report.read_text())
@@ -38,20 +38,26 @@ class Memory(GpuTest):
                 self.assertEqual(memory["allocations_after_first_step"], 0)
 
     def test_weights_that_come_when_they_are_due_give_the_same_latents(self):
-        for dtype in ("f32", "bf16"):
-            report = self.report_of("--dtype", dtype, model=DEMO, name=dtype)
+        for types in (("f32",), ("bf16",), ("bf16", "--linear", "fp8")):
+            types = ("--dtype", *types)
+            report = self.report_of(*types, model=DEMO, name="all")
             sampling = sum(report["memory"]["plan"]["sampling"].values())
             for offload, less in (("text", 0), ("blocks", 0), ("blocks", 1), ("blocks", 5e6)):
-                with self.subTest(dtype=dtype, offload=offload, less=less):
+                with self.subTest(types=types, offload=offload, less=less):
                     limit = f"{(sampling - less) / 1024}K"
-                    memory = self.report_of("--dtype", dtype, "--offload", offload, "--max-vram", limit,
+                    memory = self.report_of(*types, "--offload", offload, "--max-vram", limit,
                                             model=DEMO, name="other")["memory"]
                     self.assertEqual(memory["planned_host_bytes"] > 0, less > 0)
                     self.assert_as_planned(memory)
                     self.assertEqual(
-                        latents_of(self.folder / f"{dtype}.latents.safetensors"),
+                        latents_of(self.folder / "all.latents.safetensors"),
                         latents_of(self.folder / "other.latents.safetensors"),
                     )
+
+    def test_sparse_attention_takes_nothing_new_after_the_first_step(self):
+        memory = self.report_of(*LARGER, "--attention", "semantic-tail", "--min-tokens", 0, "--dense-steps", 0,
+                                "--query-clusters", 8, "--key-clusters", 16, "--dtype", "bf16")["memory"]
+        self.assertEqual(memory["allocations_after_first_step"], 0)
 
     def test_a_limit_that_is_too_small_is_refused_with_what_would_fit(self):
         result = self.generate("--device", "cuda", *LARGER, "--max-vram", "130M")

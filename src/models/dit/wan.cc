@@ -185,7 +185,7 @@ std::size_t WanDit::workspace_bytes(const Shape& latents, std::size_t passing_we
   for (const int count : text_tokens)
     text += static_cast<std::size_t>(text_rows(count)) *
             (static_cast<std::size_t>(config_.text_dim) + 2 * dim) * size_of(kept_.dtype);
-  return std::max(held + beside, text);
+  return std::max(held + beside, text) + kSmallScratchBytes;
 }
 
 std::size_t WanDit::kept_bytes(const Shape& latents, std::span<const int> text_tokens) const {

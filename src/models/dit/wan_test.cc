@@ -159,14 +159,16 @@ TEST(Wan, StreamedBlocksComputeTheSame) {
   const DeepModel model;
   const Golden golden = read_golden("wan_t2v_tiny.case_a.f32.safetensors");
   const TensorView latents = golden.get("noise")[0];
+  const auto run = [&](DType dtype, int streamed) {
+    const auto dit = model.load(dtype, streamed, context);
+    set_texts(*dit, golden, context);
+    return velocities(*dit, latents, context);
+  };
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    const auto resident = model.load(dtype, 0, context);
-    set_texts(*resident, golden, context);
-    const std::vector<Tensor> expected = velocities(*resident, latents, context);
-    for (int streamed = 1; streamed <= DeepModel::kLayers; ++streamed) {
-      const auto dit = model.load(dtype, streamed, context);
-      set_texts(*dit, golden, context);
-      const std::vector<Tensor> found = velocities(*dit, latents, context);
+    const std::vector<Tensor> expected = run(dtype, 0);
+    for (const int streamed : {1, 3, DeepModel::kLayers}) {
+      if (dtype == DType::bf16 && streamed != 3) continue;
+      const std::vector<Tensor> found = run(dtype, streamed);
       for (std::size_t i = 0; i < found.size(); ++i)
         EXPECT_TRUE(bit_equal(found[i], expected[i])) << streamed << " streamed, pass " << i;
     }

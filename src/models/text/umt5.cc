@@ -103,10 +103,14 @@ MemoryNeed Umt5Encoder::memory(const Umt5Config& config, DType dtype, bool passi
         static_cast<std::size_t>(count) * static_cast<std::size_t>(config.d_model) * sizeof(float);
   std::size_t beside = 0;
   if (device == Device::cuda) {
-    beside = kLinearScratchBytes;
-    if (dtype == DType::f32 && !tokens.empty())
-      beside = product_attention_scratch(config.num_heads, *std::ranges::max_element(tokens),
-                                         config.d_kv, dtype);
+    const int longest = tokens.empty() ? 0 : *std::ranges::max_element(tokens);
+    // Sums in f32 that wait for their activation, or attention.
+    beside = kLinearScratchBytes + static_cast<std::size_t>(longest) *
+                                       static_cast<std::size_t>(config.d_ff) * sizeof(float);
+    if (dtype == DType::f32 && longest > 0)
+      beside = std::max(beside,
+                        product_attention_scratch(config.num_heads, longest, config.d_kv, dtype));
+    beside += kSmallScratchBytes;
   }
   return {weights.resident, unloaded.workspace_bytes(tokens) + weights.passing + beside, states};
 }

@@ -15,7 +15,7 @@ TensorView channels_last(const TensorView& latents) {
 
 WanVae::WanVae(const WanVaeConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
                DType dtype, Context& context)
-    : config_(config), dtype_(dtype), checkpoint_(std::move(checkpoint)) {
+    : config_(config), dtype_(dtype), device_(context.device), checkpoint_(std::move(checkpoint)) {
   nn::WeightTable table(dtype);
   decoder_.declare(table, config);
   encoder_.declare(table, config);
@@ -33,15 +33,18 @@ nn::WeightMismatch WanVae::check(const WanVaeConfig& config, const Checkpoint& c
   return table.compare(checkpoint);
 }
 
-MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, const Shape& latents) {
+MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, Device device,
+                          const Shape& latents) {
   WanVaeDecoder decoder;
   WanVaeEncoder encoder;
   nn::WeightTable table(dtype);
   decoder.declare(table, config);
   // Convolutions keep a packed copy of each weight they have used; a clip is only decoded.
-  const std::size_t packed = table.bytes();
+  const bool on_gpu = device == Device::cuda;
+  const std::size_t packed = on_gpu ? decoder.packed_bytes() : table.bytes();
   encoder.declare(table, config);
-  return {table.bytes(), decoder.workspace_bytes(latents[2], latents[3]),
+  return {on_gpu ? table.bytes_on(device).resident : table.bytes(),
+          decoder.workspace_bytes(latents[2], latents[3], device),
           packed + decoder.remembered_bytes(latents[2], latents[3])};
 }
 
@@ -51,7 +54,7 @@ std::array<int, 3> WanVae::compression() const {
 }
 
 std::size_t WanVae::decode_workspace_bytes(const Shape& latents) const {
-  return decoder_.workspace_bytes(latents[2], latents[3]);
+  return decoder_.workspace_bytes(latents[2], latents[3], device_);
 }
 
 void WanVae::decode(const TensorView& latents, const FrameSink& sink, Context& context) {

@@ -27,11 +27,13 @@ class WanVae final : public Vae {
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const WanVaeConfig& config, const Checkpoint& checkpoint);
   /// What decoding latents of this shape takes, from the config alone.
-  static MemoryNeed memory(const WanVaeConfig& config, DType dtype, const Shape& latents);
+  static MemoryNeed memory(const WanVaeConfig& config, DType dtype, Device device,
+                           const Shape& latents);
 
  private:
   WanVaeConfig config_;
   DType dtype_;
+  Device device_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   nn::LoadedWeights weights_;
   WanVaeDecoder decoder_;

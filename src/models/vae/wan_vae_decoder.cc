@@ -97,19 +97,55 @@ std::int64_t WanVaeDecoder::largest(std::int64_t frames, std::int64_t height,
   return most;
 }
 
-std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t width) const {
+std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t width,
+                                           Device device) const {
   // Two buffers, and beside them a staged input of up to 4 + 2 frames or attention in the middle.
   const std::int64_t buffer = largest(1, height, width);
-  const std::size_t beside =
-      std::max(static_cast<std::size_t>(buffer * 3 / 2) * size_of(dtype_),
-               product_attention_scratch(1, height * width, conv_in_.out, dtype_) +
-                   static_cast<std::size_t>(5 * height * width * conv_in_.out) * size_of(dtype_));
+  std::size_t beside = static_cast<std::size_t>(buffer * 3 / 2) * size_of(dtype_);
+  if (device == Device::cuda) {
+    beside =
+        std::max(beside, static_cast<std::size_t>(buffer) * size_of(dtype_) + kLinearScratchBytes);
+    beside = std::max(
+        beside, product_attention_scratch(1, height * width, conv_in_.out, dtype_) +
+                    static_cast<std::size_t>(5 * height * width * conv_in_.out) * size_of(dtype_));
+    beside += kSmallScratchBytes;
+  }
   const std::int64_t scale = config_.spatial_compression();
   const std::int64_t colors =
       config_.temporal_compression() * height * scale * width * scale * kColors;
   const std::size_t widened = dtype_ == DType::f32 ? 0 : sizeof(float);
   return static_cast<std::size_t>(2 * buffer) * size_of(dtype_) + beside +
          static_cast<std::size_t>(colors) * (size_of(dtype_) + widened + 1);
+}
+
+std::size_t WanVaeDecoder::packed_bytes() const {
+  // The kernels' tiles: columns of the output, and steps of the sum over taps and channels.
+  const bool bf16 = dtype_ == DType::bf16;
+  const auto up = [](std::int64_t value, std::int64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+  };
+  std::int64_t elements = 0;
+  const auto add = [&](std::int64_t in, std::int64_t out, std::int64_t taps) {
+    const std::int64_t columns = !bf16 ? 64 : out <= 32 ? 32 : 96;
+    elements += up(out, columns) * up(taps * (bf16 ? up(in, 8) : in), bf16 ? 32 : 16);
+  };
+  const auto add_causal = [&](const CausalConv& conv) {
+    add(conv.in, conv.out, std::int64_t{conv.kernel_time} * conv.kernel_space * conv.kernel_space);
+  };
+  const auto add_residual = [&](const VaeResidualBlock& block) {
+    add_causal(block.conv1);
+    add_causal(block.conv2);
+  };
+  add_causal(conv_in_);
+  add_causal(conv_out_);
+  add_residual(mid_.before);
+  add_residual(mid_.after);
+  for (const auto& block : up_blocks_) {
+    for (const auto& resnet : block.resnets) add_residual(resnet);
+    if (block.upsamples_time) add_causal(block.time_conv);
+    if (block.upsamples) add(block.resample.in, block.resample.out, 9);
+  }
+  return static_cast<std::size_t>(elements) * size_of(dtype_);
 }
 
 std::size_t WanVaeDecoder::remembered_bytes(std::int64_t height, std::int64_t width) const {

@@ -21,9 +21,11 @@ class WanVaeDecoder {
                           Context& context) const;
   /// Bytes of scratch that decode_chunk and the use of its frames take for one latent frame of
   /// height x width.
-  std::size_t workspace_bytes(std::int64_t height, std::int64_t width) const;
+  std::size_t workspace_bytes(std::int64_t height, std::int64_t width, Device device) const;
   /// Bytes of the cache then.
   std::size_t remembered_bytes(std::int64_t height, std::int64_t width) const;
+  /// Bytes of the copies of their weights that a GPU's convolutions keep in the order of their use.
+  std::size_t packed_bytes() const;
 
  private:
   struct UpBlock {

@@ -131,10 +131,10 @@ TEST(WanVae, ThePublishedModelHasTheTensorsThatTheReferenceHas) {
       WanVaeConfig::parse(Json::read(golden_path("wan_t2v_tiny/vae/config.json")));
   config.base_dim = 96;
   EXPECT_EQ(WanVae::check(config, Checkpoint(folder.path())).missing.size(), 194U);
-  const MemoryNeed need = WanVae::memory(config, DType::f32, {16, 21, 60, 104});
+  const MemoryNeed need = WanVae::memory(config, DType::f32, Device::cpu, {16, 21, 60, 104});
   EXPECT_EQ(need.weights / sizeof(float), 126892531U);
   // The decoder, whose weights are kept packed as well, is more than half of them.
-  const MemoryNeed small = WanVae::memory(config, DType::f32, {16, 1, 1, 1});
+  const MemoryNeed small = WanVae::memory(config, DType::f32, Device::cpu, {16, 1, 1, 1});
   EXPECT_GT(small.kept, need.weights / 2);
 }
 

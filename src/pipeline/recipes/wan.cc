@@ -147,7 +147,7 @@ class WanRecipe final : public Recipe {
             {"text states", text.kept},
             {"latents", denoise_bytes(latents, settings.dtype)}}});
     }
-    const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, latents);
+    const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, settings.device, latents);
     plan.phases.push_back({"decoding",
                            {{named("vae weights", settings.vae_dtype), vae.weights},
                             {"packed weights and remembered frames", vae.kept},
