@@ -15,8 +15,8 @@ class Memory(GpuTest):
     def report_of(self, *arguments, name="run", **options):
         report = self.folder / f"{name}.json"
         self.assert_success(
-            self.generate("--device", "cuda", "--attention", "dense", "--save-latents", "--report", report, *arguments,
-                          output=self.folder / f"{name}.mp4", **options)
+            self.generate("--device", "cuda", "--attention", "dense", "--save-latents", "--report", report,
+                          *arguments, output=self.folder / f"{name}.mp4", **options)
         )
         return json.loads(report.read_text())
 
