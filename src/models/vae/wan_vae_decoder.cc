@@ -109,6 +109,8 @@ std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t wid
         beside, product_attention_scratch(1, height * width, conv_in_.out, dtype_) +
                     static_cast<std::size_t>(5 * height * width * conv_in_.out) * size_of(dtype_));
     beside += kSmallScratchBytes;
+  } else {
+    beside += static_cast<std::size_t>(buffer / 2) * size_of(dtype_);  // what oneDNN works in
   }
   const std::int64_t scale = config_.spatial_compression();
   const std::int64_t colors =
