@@ -1,4 +1,4 @@
-// choose_clusters and what surrounds a choice: pair_density, round_offsets.
+// choose_clusters and what surrounds a choice: pair_density.
 #include "ops/choose_clusters.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,6 @@
 #include "ops/agreement.h"
 #include "ops/choose_clusters_cases.h"
 #include "ops/pair_density.h"
-#include "ops/round_offsets.h"
 #include "testing/compare.h"
 #include "testing/random_tensor.h"
 
@@ -201,51 +200,6 @@ TEST(PairDensity, agrees_between_implementations_on_many_clusters) {
   // Whole numbers below 2^53 and one division.
   with_each_implementation(pair_density_implementations(), params,
                            [&] { EXPECT_TRUE(bit_equal(density, expected)); });
-}
-
-TEST(RoundOffsets, move_boundaries_to_the_nearest_multiple) {
-  const Tensor offsets =
-      tensor_of({3, 6}, {0, 3, 13, 20, 29, 30, 0, 4, 4, 12, 12, 12, 0, 0, 1, 2, 3, 7}, DType::i32);
-  const Tensor rounded(DType::i32, {3, 6});
-  const Doubles by_8 = {0, 0, 16, 24, 30, 30, 0, 8, 8, 12, 12, 12, 0, 0, 0, 0, 0, 7};
-  with_each_implementation(round_offsets_implementations(), RoundOffsetsParams{offsets, 8, rounded},
-                           [&] { EXPECT_EQ(to_vector(rounded), by_8); });
-  with_each_implementation(round_offsets_implementations(), RoundOffsetsParams{offsets, 1, rounded},
-                           [&] { EXPECT_TRUE(bit_equal(rounded, offsets)); });
-  // In place, of the first clusters of longer rows; the others are not touched.
-  Tensor longer(DType::i32, {3, 8});
-  const auto& list = round_offsets_implementations();
-  for (const auto& entry : list.entries()) {
-    for (std::int64_t h = 0; h < 3; ++h) {
-      auto* row = longer.view()[h].as<std::int32_t>();
-      std::copy_n(offsets.view()[h].as<std::int32_t>(), 6, row);
-      row[6] = row[7] = 77;
-    }
-    const TensorView first = longer.view().slice(1, 0, 6);
-    Context context;
-    if (!entry.refusal({first, 8, first}, context).empty()) continue;
-    SCOPED_TRACE(entry.name);
-    entry.run({first, 8, first}, context);
-    EXPECT_EQ(to_vector(first), by_8);
-    EXPECT_EQ(element(longer, 6), 77);
-  }
-}
-
-TEST(RoundOffsets, agree_between_implementations) {
-  for (const int multiple : {3, 16, 128}) {
-    Tensor offsets = random_integers({4, 301}, 5, 0, 75600);
-    for (std::int64_t h = 0; h < 4; ++h) {
-      auto* row = offsets.view()[h].as<std::int32_t>();
-      std::sort(row, row + 301);
-    }
-    const Tensor rounded(DType::i32, {4, 301});
-    const RoundOffsetsParams params{offsets, multiple, rounded};
-    Context context;
-    round_offsets_implementations().entries().back().run(params, context);
-    const Tensor expected = clone(rounded);
-    with_each_implementation(round_offsets_implementations(), params,
-                             [&] { EXPECT_TRUE(bit_equal(rounded, expected)); });
-  }
 }
 
 }  // namespace

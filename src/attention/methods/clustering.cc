@@ -9,7 +9,7 @@
 #include "ops/copy.h"
 #include "ops/kmeans.h"
 #include "ops/kmeans_seed.h"
-#include "ops/round_offsets.h"
+#include "ops/round_clusters.h"
 
 namespace sparsevid {
 namespace {
@@ -89,8 +89,8 @@ void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start 
   ops::cluster_order({labels, side.order, side.offsets}, context);
   const int multiple = size_multiple(options_, keys, context.device, call.video.length / clusters);
   if (multiple > 1) {
-    const TensorView video = side.offsets->slice(1, 0, clusters + 1);
-    ops::round_offsets({video, multiple, video}, context);
+    ops::round_clusters({x, params.centroids, side.order, side.offsets, multiple, labels}, context);
+    ops::cluster_order({labels, side.order, side.offsets}, context);
   }
   readback.read(counts, context, [&health, tokens = call.video.length](const TensorView& values) {
     note_health(values, tokens, health);

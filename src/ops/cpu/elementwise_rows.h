@@ -97,6 +97,17 @@ void accumulate_rows(const float* x, float coefficient, float keep, float* out,
   }
 }
 
+void squared_distances(const float* x, const float* rows, std::int64_t count, std::int64_t dim,
+                       float* out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* row = rows + i * dim;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t d = 0; d < dim; ++d) sum += (x[d] - row[d]) * (x[d] - row[d]);
+    out[i] = sum;
+  }
+}
+
 inline float rounded(float x) {
   bf16 value;
   store(value, x);

@@ -73,6 +73,9 @@ struct RowKernels {
   /// out = uncond + scale * (cond - uncond), rounded to bf16 after each operation for bf16.
   void (*guidance)(const void* cond, const void* uncond, float scale, float* out, DType dtype,
                    std::int64_t count);
+  /// out[i] = |x - rows[i]|^2, rows [count, dim].
+  void (*squared_distances)(const float* x, const float* rows, std::int64_t count, std::int64_t dim,
+                            float* out);
   void (*to_rgb8)(const void* x, DType dtype, std::uint8_t* out, std::int64_t count);
 };
 

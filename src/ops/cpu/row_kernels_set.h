@@ -18,6 +18,7 @@ constexpr RowKernels kRowKernelSet = {
     .activate = activate_rows,
     .accumulate = accumulate_rows,
     .guidance = guidance_rows,
+    .squared_distances = squared_distances,
     .to_rgb8 = to_rgb8_rows,
 };
 

@@ -29,7 +29,7 @@
 #include "ops/relative_position_bias.h"
 #include "ops/rms_norm.h"
 #include "ops/rms_norm_rope.h"
-#include "ops/round_offsets.h"
+#include "ops/round_clusters.h"
 #include "ops/to_rgb8.h"
 #include "ops/unpatchify.h"
 #include "ops/upsample_nearest.h"
@@ -54,7 +54,7 @@
 #include "ops/cuda/patches.h"
 #include "ops/cuda/quantize_rows.h"
 #include "ops/cuda/relative_position_bias.h"
-#include "ops/cuda/round_offsets.h"
+#include "ops/cuda/round_clusters.h"
 #include "ops/cuda/upsample_nearest.h"
 #define SPARSEVID_ON_CUDA(...) \
   { __VA_ARGS__ }
@@ -284,8 +284,8 @@ Entries<RmsNormRopeParams> cuda_entries() {
 }
 
 template <>
-Entries<RoundOffsetsParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA(entry<cuda::round_offsets>("cuda"));
+Entries<RoundClustersParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::round_clusters, cuda::round_clusters_refusal>("cuda"));
 }
 
 template <>

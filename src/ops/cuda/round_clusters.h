@@ -1,0 +1,10 @@
+#pragma once
+
+#include "ops/round_clusters.h"
+
+namespace sparsevid::ops::cuda {
+
+std::string round_clusters_refusal(const RoundClustersParams& params, const Context& context);
+void round_clusters(const RoundClustersParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cuda
