@@ -44,7 +44,7 @@ double squared_distances(const TensorView& x, const TensorView& labels,
 struct Clustered {
   Clustered(std::int64_t count, int clusters)
       : x(random_tensor({1, count, 8}, 3, DType::bf16)),
-        centroids(DType::f32, {1, clusters, 64}),
+        centroids(DType::f32, {1, clusters, 8}),
         labels(DType::i32, {1, count}),
         order(DType::i32, {1, count}),
         offsets(DType::i32, {1, clusters + 1}) {

@@ -43,16 +43,18 @@ void fill(const TensorView& view, std::int32_t value, Context& context) {
   ops::copy({everywhere, view}, context);
 }
 
-/// To which sizes clusters are rounded so that the kernel's tiles are full. A boundary that moves
-/// brings tokens among strangers, which costs closeness (docs/methods/semantic-tail.md): on a GPU,
-/// whose tiles have 128 queries, at most half of a cluster's mean size; keys only if asked.
+/// To which sizes clusters are rounded so that the kernel's tiles are full: 128 queries and 8 keys
+/// on a GPU, lanes of 16 queries, best in pairs, on a CPU, but not much more than half of a
+/// cluster's mean size, beyond which it costs closeness (docs/methods/semantic-tail.md). svg2 stays
+/// as published.
 int size_multiple(const AttentionOptions& options, bool keys, Device device,
                   std::int64_t mean_size) {
   const int asked = keys ? options.key_multiple : options.query_multiple;
   if (asked > 0) return asked;
-  if (device == Device::cpu || keys) return 1;
-  int multiple = 128;
-  while (multiple > 1 && 2 * multiple > mean_size) multiple /= 2;
+  if (options.method != "semantic-tail") return 1;
+  const bool on_gpu = device == Device::cuda;
+  int multiple = keys ? (on_gpu ? 8 : 1) : (on_gpu ? 128 : 32);
+  while (multiple > 1 && 20 * multiple > 11 * mean_size) multiple /= 2;
   return multiple;
 }
 

@@ -2,19 +2,20 @@
 //
 // The problem: [40, 75600, 128] bf16 in 300 to 1,000 clusters, of which the tokens near the
 // borders of some have to find a place in others.
-// Plan: three kernels.
+// Plan: kernels that follow each other, all heads at once.
 //   neighbours: a block takes eight clusters and their distances to all; each of its warps then
 //     picks the nearest ones of one cluster.
 //   costs: a block takes a cluster, whose neighbours it keeps in shared memory less its own
 //     centroid; eight lanes share a token.
-//   auction: a block of 1,024 threads a head, all rounds in one launch. The tokens of clusters with
-//     too many are gathered by cluster, in any order; a warp a cluster then finds the loss of the
-//     last one that has to leave, bit by bit, and the place of the last one among equals. So the
-//     outcome does not depend on the order of atomics.
-// Shared memory: 7 words a cluster in the auction, 8 words and eight centroids in neighbours.
+//   open: a block a head ranks the remainders and sets sizes and prices.
+//   Each round is two kernels. gather: blocks of tokens put those of clusters with too many behind
+//     each other by cluster, in any order, with where they would go and what that loses. send: a
+//     warp a cluster finds, bit by bit, the loss of the last token that has to leave and the place
+//     of the last one among equals, so that the outcome does not depend on the order of atomics.
+// Shared memory: 8 words a cluster and eight centroids in neighbours, 1 word a cluster elsewhere.
 // Bound: neighbours by arithmetic, .02 ms for 300 clusters, .2 for 1,000; costs by reading each
-//   token once, .2 ms; the auction by latency: it reads the clusters of 75,600 tokens and gathers
-//   some thousands in each of up to 32 rounds, while two thirds of the chip have nothing to do.
+//   token once, .2 ms; a round by latency and launches, some 15 us.
+// Tried: all rounds in one block a head, 4 to 5 ms: one multiprocessor a head, and most stood idle.
 #include "ops/cuda/round_clusters.h"
 
 #include <algorithm>
@@ -33,8 +34,9 @@ constexpr int kNearThreads = 256;
 constexpr int kClustersAtOnce = kNearThreads / 32;
 constexpr int kCostThreads = 256;
 constexpr int kLanesOfToken = 8;
-constexpr int kAuctionThreads = 1024;
-constexpr int kWordsOfCluster = 7;
+constexpr int kRoundThreads = 512;
+constexpr int kPlacesOfThread = 8;
+constexpr int kSendThreads = 128;
 static_assert(kNear == kLanesOfToken, "each lane writes one cost of its token");
 
 struct Problem {
@@ -47,14 +49,25 @@ struct Problem {
   int* labels;
   std::int64_t labels_stride;
   int count, clusters, dim, multiple;
-  int* neighbours;   // [heads, clusters, kNear], -1 where there are fewer
-  float* nearest;    // [heads, clusters] squared distance to the first of them
-  float* costs;      // [heads, count, kNear], by place in the order
-  int* first;        // [heads, count] cluster of each place
-  int* now;          // [heads, count]
-  unsigned* losses;  // [heads, count] of the tokens of a round, as ordered integers
-  int* places;       // [heads, count]
-  int* choices;      // [heads, count] where each goes if it has to
+  // [heads, clusters, kNear], -1 where there are fewer
+  int* neighbours;
+  // [heads, clusters]
+  float* nearest;  // squared distance to the first of them
+  int* sizes;      // now
+  int* wanted;     // sizes
+  int* begins;     // of its tokens among those of the round
+  int* gathered;   // how many are there
+  float* prices;
+  // [heads]
+  float* step;  // of prices; negative: nothing can move
+  // [heads, count], by place in the order
+  float* costs;  // [.., kNear]
+  int* first;    // cluster
+  int* now;
+  // [heads, count], the tokens of a round
+  unsigned* losses;  // as ordered integers
+  int* places;
+  int* choices;  // where each goes if it has to
 };
 
 __device__ bool is_empty(const int* offsets, int c) { return offsets[c] == offsets[c + 1]; }
@@ -79,12 +92,13 @@ __global__ void __launch_bounds__(kNearThreads) find_neighbours(const Problem p)
       float values[kWidth];
       load_floats(centroids + static_cast<std::int64_t>(c) * p.dim + d, values);
 #pragma unroll
-      for (int a = 0; a < kClustersAtOnce; ++a)
+      for (int a = 0; a < kClustersAtOnce; ++a) {
+        float others[kWidth];
+        load_floats(own + a * p.dim + d, others);
 #pragma unroll
-        for (int w = 0; w < kWidth; ++w) {
-          const float difference = own[a * p.dim + d + w] - values[w];
-          sums[a] += difference * difference;
-        }
+        for (int w = 0; w < kWidth; ++w)
+          sums[a] += (others[w] - values[w]) * (others[w] - values[w]);
+      }
     }
     const bool out = is_empty(offsets, c);
 #pragma unroll
@@ -197,39 +211,44 @@ __device__ float from_ordered(unsigned bits) {
   return __uint_as_float((bits & 0x80000000U) != 0 ? bits & 0x7fffffffU : ~bits);
 }
 
-/// The `rank`-th smallest (from 1) of those of `count` values that are counted, by a warp.
+/// Members of a cluster whose values its warp keeps in registers.
+constexpr int kKept = 16;
+
+/// The `rank`-th smallest (from 1) of `count` values, by a warp.
 template <typename Value>
 __device__ unsigned smallest(int count, int rank, const Value& value) {
-  unsigned found = 0;
-  for (unsigned bit = 0x80000000U; bit != 0; bit >>= 1) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  unsigned kept[kKept];
+  unsigned least = UINT_MAX;
+  unsigned most = 0;
+#pragma unroll
+  for (int k = 0; k < kKept; ++k) {
+    const int i = k * 32 + lane;
+    kept[k] = i < count ? value(i) : UINT_MAX;
+    least = min(least, kept[k]);
+    if (i < count) most = max(most, kept[k]);
+  }
+  for (int i = kKept * 32 + lane; i < count; i += 32) {
+    least = min(least, value(i));
+    most = max(most, value(i));
+  }
+  least = __reduce_min_sync(kAll, least);
+  most = __reduce_max_sync(kAll, most);
+  if (least == most) return least;
+  // Bits above the first in which they differ are those of all.
+  unsigned bit = 0x80000000U >> __clz(static_cast<int>(least ^ most));
+  unsigned found = least & ~(2 * bit - 1);
+  for (; bit != 0; bit >>= 1) {
     const unsigned candidate = found | bit;
     int below = 0;
-    for (int i = static_cast<int>(threadIdx.x) % 32; i < count; i += 32)
-      below += value(i) < candidate ? 1 : 0;
+#pragma unroll
+    for (int k = 0; k < kKept; ++k) below += kept[k] < candidate ? 1 : 0;
+    for (int i = kKept * 32 + lane; i < count; i += 32) below += value(i) < candidate ? 1 : 0;
     below = __reduce_add_sync(kAll, below);
     if (below < rank) found = candidate;
   }
   return found;
 }
-
-/// What the auction keeps of each cluster, in shared memory.
-struct OfClusters {
-  __device__ OfClusters(int* memory, int clusters)
-      : sizes(memory),
-        wanted(sizes + clusters),
-        begins(wanted + clusters),
-        ends(begins + clusters),
-        last_places(ends + clusters),
-        last_losses(reinterpret_cast<unsigned*>(last_places + clusters)),
-        prices(reinterpret_cast<float*>(last_losses + clusters)) {}
-  int* sizes;             // now
-  int* wanted;            // sizes
-  int* begins;            // of its tokens among those of the round
-  int* ends;              // begins where none have to leave
-  int* last_places;       // of those that leave with
-  unsigned* last_losses;  // this loss
-  float* prices;
-};
 
 /// The sum of `value` over the threads before this one, and of all in `total`.
 __device__ int sum_before(int value, int* of_warps, int& total) {
@@ -244,7 +263,7 @@ __device__ int sum_before(int value, int* of_warps, int& total) {
   __syncthreads();
   int before = 0;
   total = 0;
-  for (int w = 0; w < kAuctionThreads / 32; ++w) {
+  for (int w = 0; w < kRoundThreads / 32; ++w) {
     if (w < warp) before += of_warps[w];
     total += of_warps[w];
   }
@@ -252,38 +271,8 @@ __device__ int sum_before(int value, int* of_warps, int& total) {
   return before + sum - value;
 }
 
-/// Sizes, wanted sizes, prices.
-__device__ void open_auction(const Problem& p, const int* offsets, const OfClusters& all,
-                             int* of_warps) {
-  int remainders = 0;
-  for (int begin = 0; begin < p.clusters; begin += kAuctionThreads) {
-    const int c = begin + static_cast<int>(threadIdx.x);
-    int remainder = 0;
-    if (c < p.clusters) {
-      all.sizes[c] = offsets[c + 1] - offsets[c];
-      remainder = all.begins[c] = all.sizes[c] % p.multiple;
-      all.prices[c] = 0;
-    }
-    int total;
-    sum_before(remainder, of_warps, total);
-    remainders += total;
-  }
-  __syncthreads();
-  const int up = remainders / p.multiple;
-  for (int c = static_cast<int>(threadIdx.x); c < p.clusters; c += kAuctionThreads) {
-    const int own = all.begins[c];
-    int rank = 0;
-    for (int other = 0; other < p.clusters; ++other)
-      rank += all.begins[other] > own || (all.begins[other] == own && other < c) ? 1 : 0;
-    all.wanted[c] = all.sizes[c] - own + (rank < up ? p.multiple : 0) +
-                    (rank == up ? remainders % p.multiple : 0);
-  }
-  __syncthreads();
-}
-
-/// kRoundStep of the mean over clusters with tokens; 0 where there are fewer than two.
-__device__ float price_step(const Problem& p, const int* offsets, int head) {
-  const float* nearest = p.nearest + static_cast<std::int64_t>(head) * p.clusters;
+/// kRoundStep of the mean over clusters with tokens; negative where there are fewer than two.
+__device__ float price_step(const Problem& p, const int* offsets, const float* nearest) {
   double sum = 0;
   int used = 0;
   for (int c = static_cast<int>(threadIdx.x) % 32; c < p.clusters; c += 32) {
@@ -296,12 +285,48 @@ __device__ float price_step(const Problem& p, const int* offsets, int head) {
   return used < 2 ? -1 : kRoundStep * static_cast<float>(sum / used);
 }
 
+__global__ void __launch_bounds__(kRoundThreads) open_auction(const Problem p) {
+  extern __shared__ int remainders[];
+  __shared__ int of_warps[kRoundThreads / 32];
+  const int head = static_cast<int>(blockIdx.x);
+  const int* offsets = p.offsets + head * p.offsets_stride;
+  const std::int64_t clusters_before = static_cast<std::int64_t>(head) * p.clusters;
+  int sum = 0;
+  for (int begin = 0; begin < p.clusters; begin += kRoundThreads) {
+    const int c = begin + static_cast<int>(threadIdx.x);
+    int remainder = 0;
+    if (c < p.clusters) {
+      const int size = offsets[c + 1] - offsets[c];
+      remainder = remainders[c] = size % p.multiple;
+      p.sizes[clusters_before + c] = size;
+      p.gathered[clusters_before + c] = 0;
+      p.prices[clusters_before + c] = 0;
+    }
+    int total;
+    sum_before(remainder, of_warps, total);
+    sum += total;
+  }
+  const int up = sum / p.multiple;
+  for (int c = static_cast<int>(threadIdx.x); c < p.clusters; c += kRoundThreads) {
+    const int own = remainders[c];
+    int rank = 0;
+    for (int other = 0; other < p.clusters; ++other)
+      rank += remainders[other] > own || (remainders[other] == own && other < c) ? 1 : 0;
+    p.wanted[clusters_before + c] = offsets[c + 1] - offsets[c] - own +
+                                    (rank < up ? p.multiple : 0) +
+                                    (rank == up ? sum % p.multiple : 0);
+  }
+  if (threadIdx.x < 32) {
+    const float step = price_step(p, offsets, p.nearest + clusters_before);
+    if (threadIdx.x == 0) p.step[head] = step;
+  }
+}
+
 /// Where it is cheapest for the token at `place` to go, and what that loses.
-__device__ int cheapest_way_out(const Problem& p, const OfClusters& all, int head, int place,
-                                unsigned& loss) {
+__device__ int cheapest_way_out(const Problem& p, int head, int place, int own, unsigned& loss) {
   const std::int64_t at = static_cast<std::int64_t>(head) * p.count + place;
+  const float* prices = p.prices + static_cast<std::int64_t>(head) * p.clusters;
   const int first = p.first[at];
-  const int own = p.now[at];
   const int* others = p.neighbours + (static_cast<std::int64_t>(head) * p.clusters + first) * kNear;
   int near[kNear];
   float costs[kNear];
@@ -314,14 +339,14 @@ __device__ int cheapest_way_out(const Problem& p, const OfClusters& all, int hea
   load_floats(p.costs + at * kNear, costs);
   // Whatever the costs are, even NaN, it is somewhere else.
   int best = own != first ? first : near[0];
-  float least = own != first ? all.prices[first] : costs[0] + all.prices[best];
+  float least = own != first ? prices[first] : costs[0] + prices[best];
   float own_cost = 0;
 #pragma unroll
   for (int n = 0; n < kNear; ++n) {
     const int c = near[n];
     if (c == own) own_cost = costs[n];
     if (c < 0 || c == own) continue;
-    const float cost = costs[n] + all.prices[c];
+    const float cost = costs[n] + prices[c];
     if (!(cost < least)) continue;
     best = c;
     least = cost;
@@ -330,102 +355,100 @@ __device__ int cheapest_way_out(const Problem& p, const OfClusters& all, int hea
   return best;
 }
 
-__global__ void __launch_bounds__(kAuctionThreads, 1) hold_auction(const Problem p) {
-  extern __shared__ int shared[];
-  __shared__ int of_warps[kAuctionThreads / 32];
-  const OfClusters all(shared, p.clusters);
-  const int head = static_cast<int>(blockIdx.x);
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int* offsets = p.offsets + head * p.offsets_stride;
-  const float step = price_step(p, offsets, head);
-  if (step < 0) return;
-  open_auction(p, offsets, all, of_warps);
-  const std::int64_t first_of_head = static_cast<std::int64_t>(head) * p.count;
-  int* now = p.now + first_of_head;
-  unsigned* losses = p.losses + first_of_head;
-  int* places = p.places + first_of_head;
-  int* choices = p.choices + first_of_head;
-  const int tokens = offsets[p.clusters];
-  for (int round = 0; round < kRoundRounds; ++round) {
-    int placed = 0;
-    for (int begin = 0; begin < p.clusters; begin += kAuctionThreads) {
-      const int c = begin + static_cast<int>(threadIdx.x);
-      const int members = c < p.clusters && all.sizes[c] > all.wanted[c] ? all.sizes[c] : 0;
-      int total;
-      const int before = sum_before(members, of_warps, total);
-      if (c < p.clusters) all.begins[c] = all.ends[c] = placed + before;
-      placed += total;
-    }
-    if (placed == 0) break;
-    __syncthreads();
-    for (int begin = 0; begin < tokens; begin += kAuctionThreads) {
-      const int place = begin + static_cast<int>(threadIdx.x);
-      const int own = place < tokens ? now[place] : -1;
-      const bool counts = own >= 0 && all.sizes[own] > all.wanted[own];
-      const unsigned active = __ballot_sync(kAll, counts);
-      if (!counts) continue;
-      const unsigned same = __match_any_sync(active, own);
-      const int leader = __ffs(static_cast<int>(same)) - 1;
-      int slot = 0;
-      if (lane == leader) slot = atomicAdd(&all.ends[own], __popc(same));
-      slot = __shfl_sync(same, slot, leader) + __popc(same & ((1U << lane) - 1));
-      unsigned loss;
-      choices[slot] = cheapest_way_out(p, all, head, place, loss);
-      losses[slot] = loss;
-      places[slot] = place;
-    }
-    __syncthreads();
-    for (int c = warp; c < p.clusters; c += kAuctionThreads / 32) {
-      const int begin = all.begins[c];
-      const int members = all.ends[c] - begin;
-      if (members == 0) continue;
-      const int leaving = all.sizes[c] - all.wanted[c];
-      const unsigned loss = smallest(members, leaving, [&](int i) { return losses[begin + i]; });
-      int below = 0;
-      int equal = 0;
-      for (int i = lane; i < members; i += 32) {
-        below += losses[begin + i] < loss ? 1 : 0;
-        equal += losses[begin + i] == loss ? 1 : 0;
-      }
-      below = __reduce_add_sync(kAll, below);
-      equal = __reduce_add_sync(kAll, equal);
-      unsigned last = INT_MAX;
-      if (equal > leaving - below)
-        last = smallest(members, leaving - below, [&](int i) {
-          return losses[begin + i] == loss ? static_cast<unsigned>(places[begin + i]) : UINT_MAX;
-        });
-      if (lane == 0) {
-        all.last_losses[c] = loss;
-        all.last_places[c] = static_cast<int>(last);
-        all.prices[c] = fmaxf(all.prices[c], from_ordered(loss)) + step;
-      }
-    }
-    __syncthreads();
-    for (int c = warp; c < p.clusters; c += kAuctionThreads / 32) {
-      const int begin = all.begins[c];
-      const int members = all.ends[c] - begin;
-      for (int i = lane; i < members; i += 32) {
-        const unsigned loss = losses[begin + i];
-        const int place = places[begin + i];
-        if (loss > all.last_losses[c] || (loss == all.last_losses[c] && place > all.last_places[c]))
-          continue;
-        const int to = choices[begin + i];
-        now[place] = to;
-        atomicAdd(&all.sizes[to], 1);
-        atomicSub(&all.sizes[c], 1);
-      }
-    }
-    __syncthreads();
+__global__ void __launch_bounds__(kRoundThreads) gather_surplus(const Problem p) {
+  extern __shared__ int begins[];  // -1: the cluster has not too many
+  __shared__ int of_warps[kRoundThreads / 32];
+  const int head = static_cast<int>(blockIdx.y);
+  if (p.step[head] < 0) return;
+  const std::int64_t clusters_before = static_cast<std::int64_t>(head) * p.clusters;
+  int sum = 0;
+  for (int begin = 0; begin < p.clusters; begin += kRoundThreads) {
+    const int c = begin + static_cast<int>(threadIdx.x);
+    const int size = c < p.clusters ? p.sizes[clusters_before + c] : 0;
+    const bool too_many = c < p.clusters && size > p.wanted[clusters_before + c];
+    int total;
+    const int before = sum_before(too_many ? size : 0, of_warps, total);
+    if (c < p.clusters) begins[c] = too_many ? sum + before : -1;
+    if (too_many && blockIdx.x == 0) p.begins[clusters_before + c] = sum + before;
+    sum += total;
   }
-  int* labels = p.labels + head * p.labels_stride;
-  const int* order = p.order + head * p.order_stride;
-  for (int place = static_cast<int>(threadIdx.x); place < tokens; place += kAuctionThreads)
-    labels[order[place]] = now[place];
+  if (sum == 0) return;
+  __syncthreads();
+  const std::int64_t tokens_before = static_cast<std::int64_t>(head) * p.count;
+  const int tokens = p.offsets[head * p.offsets_stride + p.clusters];
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  for (int i = 0; i < kPlacesOfThread; ++i) {
+    const int place = (static_cast<int>(blockIdx.x) * kPlacesOfThread + i) * kRoundThreads +
+                      static_cast<int>(threadIdx.x);
+    const int own = place < tokens ? p.now[tokens_before + place] : -1;
+    const bool counts = own >= 0 && begins[own] >= 0;
+    const unsigned active = __ballot_sync(kAll, counts);
+    if (!counts) continue;
+    const unsigned same = __match_any_sync(active, own);
+    const int leader = __ffs(static_cast<int>(same)) - 1;
+    int slot = 0;
+    if (lane == leader) slot = atomicAdd(&p.gathered[clusters_before + own], __popc(same));
+    slot = __shfl_sync(same, slot, leader) + begins[own] + __popc(same & ((1U << lane) - 1));
+    unsigned loss;
+    p.choices[tokens_before + slot] = cheapest_way_out(p, head, place, own, loss);
+    p.losses[tokens_before + slot] = loss;
+    p.places[tokens_before + slot] = place;
+  }
 }
 
-std::size_t auction_bytes(std::int64_t clusters) {
-  return static_cast<std::size_t>(clusters) * kWordsOfCluster * sizeof(int);
+__global__ void __launch_bounds__(kSendThreads) send_surplus(const Problem p) {
+  const int c =
+      static_cast<int>(blockIdx.x) * (kSendThreads / 32) + static_cast<int>(threadIdx.x) / 32;
+  if (c >= p.clusters) return;
+  const int head = static_cast<int>(blockIdx.y);
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t clusters_before = static_cast<std::int64_t>(head) * p.clusters;
+  const int members = p.gathered[clusters_before + c];
+  if (members == 0) return;
+  const int leaving = members - p.wanted[clusters_before + c];
+  const std::int64_t tokens_before = static_cast<std::int64_t>(head) * p.count;
+  const std::int64_t begin = tokens_before + p.begins[clusters_before + c];
+  const unsigned* losses = p.losses + begin;
+  const int* places = p.places + begin;
+  const unsigned loss = smallest(members, leaving, [&](int i) { return losses[i]; });
+  int below = 0;
+  int equal = 0;
+  for (int i = lane; i < members; i += 32) {
+    below += losses[i] < loss ? 1 : 0;
+    equal += losses[i] == loss ? 1 : 0;
+  }
+  below = __reduce_add_sync(kAll, below);
+  equal = __reduce_add_sync(kAll, equal);
+  int last = INT_MAX;
+  if (equal > leaving - below)
+    last = static_cast<int>(smallest(members, leaving - below, [&](int i) {
+      return losses[i] == loss ? static_cast<unsigned>(places[i]) : UINT_MAX;
+    }));
+  for (int i = lane; i < members; i += 32) {
+    const int place = places[i];
+    if (losses[i] > loss || (losses[i] == loss && place > last)) continue;
+    const int to = p.choices[begin + i];
+    p.now[tokens_before + place] = to;
+    atomicAdd(&p.sizes[clusters_before + to], 1);
+  }
+  if (lane != 0) return;
+  atomicSub(&p.sizes[clusters_before + c], leaving);
+  p.gathered[clusters_before + c] = 0;
+  float& price = p.prices[clusters_before + c];
+  price = fmaxf(price, from_ordered(loss)) + p.step[head];
+}
+
+__global__ void __launch_bounds__(kRoundThreads) write_labels(const Problem p) {
+  const int head = static_cast<int>(blockIdx.y);
+  if (p.step[head] < 0) return;
+  const int place = static_cast<int>(blockIdx.x * kRoundThreads + threadIdx.x);
+  if (place >= p.offsets[head * p.offsets_stride + p.clusters]) return;
+  p.labels[head * p.labels_stride + p.order[head * p.order_stride + place]] =
+      p.now[static_cast<std::int64_t>(head) * p.count + place];
+}
+
+std::size_t word_of_each(std::int64_t clusters) {
+  return static_cast<std::size_t>(clusters) * sizeof(int);
 }
 std::size_t neighbour_bytes(std::int64_t clusters, std::int64_t dim) {
   return static_cast<std::size_t>(clusters + dim) * kClustersAtOnce * sizeof(float);
@@ -461,8 +484,8 @@ std::string round_clusters_refusal(const RoundClustersParams& params, const Cont
   const std::int64_t clusters = params.centroids.size(1);
   const std::int64_t dim = params.centroids.size(2);
   const auto room = static_cast<std::size_t>(device_facts().shared_memory_per_block) - 1024;
-  if (std::max({auction_bytes(clusters), neighbour_bytes(clusters, dim),
-                (kNear + 1) * static_cast<std::size_t>(dim) * sizeof(float)}) > room)
+  if (std::max(neighbour_bytes(clusters, dim),
+               (kNear + 1) * static_cast<std::size_t>(dim) * sizeof(float)) > room)
     return "too many clusters for shared memory";
   return {};
 }
@@ -489,6 +512,12 @@ void round_clusters(const RoundClustersParams& params, Context& context) {
   p.multiple = params.multiple;
   p.neighbours = arena.array<int>(heads * clusters * kNear);
   p.nearest = arena.array<float>(heads * clusters);
+  p.sizes = arena.array<int>(heads * clusters);
+  p.wanted = arena.array<int>(heads * clusters);
+  p.begins = arena.array<int>(heads * clusters);
+  p.gathered = arena.array<int>(heads * clusters);
+  p.prices = arena.array<float>(heads * clusters);
+  p.step = arena.array<float>(heads);
   p.costs = arena.array<float>(heads * count * kNear);
   p.first = arena.array<int>(heads * count);
   p.now = arena.array<int>(heads * count);
@@ -515,8 +544,18 @@ void round_clusters(const RoundClustersParams& params, Context& context) {
     }
   });
   check_launch("round_clusters");
-  allow_shared(hold_auction, auction_bytes(clusters));
-  hold_auction<<<static_cast<unsigned>(heads), kAuctionThreads, auction_bytes(clusters), stream>>>(
+  const std::size_t bytes = word_of_each(clusters);
+  allow_shared(open_auction, bytes);
+  allow_shared(gather_surplus, bytes);
+  const auto head_blocks = static_cast<unsigned>(heads);
+  open_auction<<<head_blocks, kRoundThreads, bytes, stream>>>(p);
+  const dim3 pieces(ceil_div(p.count, kRoundThreads * kPlacesOfThread), head_blocks);
+  const dim3 senders(ceil_div(p.clusters, kSendThreads / 32), head_blocks);
+  for (int round = 0; round < kRoundRounds; ++round) {
+    gather_surplus<<<pieces, kRoundThreads, bytes, stream>>>(p);
+    send_surplus<<<senders, kSendThreads, 0, stream>>>(p);
+  }
+  write_labels<<<dim3(ceil_div(p.count, kRoundThreads), head_blocks), kRoundThreads, 0, stream>>>(
       p);
   check_launch("round_clusters");
 }
