@@ -4,8 +4,10 @@
 #include "ops/attention_cases.h"
 #include "ops/band_attention_cases.h"
 #include "ops/block_sparse_attention_cases.h"
+#include "ops/cluster_order.h"
 #include "ops/kmeans.h"
 #include "ops/kmeans_cases.h"
+#include "ops/round_clusters.h"
 
 namespace sparsevid {
 namespace {
@@ -118,6 +120,38 @@ void add_kmeans(std::vector<BenchCase>& cases) {
   }
 }
 
+/// Clusters as k-means finds them, rounded to 16.
+struct RoundClustersInputs : KMeansInputs {
+  explicit RoundClustersInputs(const ops::KMeansCase& c)
+      : KMeansInputs(c),
+        order(DType::i32, {c.heads, c.count}),
+        offsets(DType::i32, {c.heads, c.clusters + 1}),
+        params{x, centroids, order, offsets, 16, labels} {
+    Context context;
+    ops::kmeans(KMeansInputs::params, context);
+    ops::cluster_order({labels, order, offsets}, context);
+  }
+  Tensor order;
+  Tensor offsets;
+  ops::RoundClustersParams params;
+};
+
+void add_round_clusters(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::kmeans_bench_cases()) {
+    BenchCase bench;
+    bench.op = "round_clusters";
+    bench.name = size_name(c.name.c_str(), c.dtype, c.heads, c.count, c.head_dim) +
+                 fmt::format(" {} clusters", c.clusters);
+    bench.bytes =
+        static_cast<double>(c.heads * c.count * c.head_dim) * static_cast<double>(size_of(c.dtype));
+    bench.prepare = [c](Device device) {
+      return prepare_op(ops::round_clusters_implementations(), device,
+                        [&] { return std::make_shared<RoundClustersInputs>(c); });
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
 }  // namespace
 
 std::vector<BenchCase> attention_bench() {
@@ -126,6 +160,7 @@ std::vector<BenchCase> attention_bench() {
   add_block_sparse(cases);
   add_band(cases);
   add_kmeans(cases);
+  add_round_clusters(cases);
   return cases;
 }
 

@@ -12,7 +12,7 @@
 //     each other by cluster, in any order, with where they would go and what that loses. send: a
 //     warp a cluster finds, bit by bit, the loss of the last token that has to leave and the place
 //     of the last one among equals, so that the outcome does not depend on the order of atomics.
-// Shared memory: 8 words a cluster and eight centroids in neighbours, 1 word a cluster elsewhere.
+// Shared memory: 8 words a cluster in neighbours, 1 word a cluster elsewhere.
 // Bound: neighbours by arithmetic, .02 ms for 300 clusters, .2 for 1,000; costs by reading each
 //   token once, .2 ms; a round by latency and launches, some 15 us.
 // Tried: all rounds in one block a head, 4 to 5 ms: one multiprocessor a head, and most stood idle.
@@ -72,42 +72,64 @@ struct Problem {
 
 __device__ bool is_empty(const int* offsets, int c) { return offsets[c] == offsets[c + 1]; }
 
+/// The sum over the lanes of sums[a], in the four lanes from 4 a on.
+__device__ float sum_of_lanes(const float (&sums)[kClustersAtOnce]) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  static_assert(kClustersAtOnce == 8, "three halvings");
+  const bool high = (lane & 16) != 0;
+  float four[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    four[i] =
+        (high ? sums[i + 4] : sums[i]) + __shfl_xor_sync(kAll, high ? sums[i] : sums[i + 4], 16);
+  const bool middle = (lane & 8) != 0;
+  float two[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+    two[i] =
+        (middle ? four[i + 2] : four[i]) + __shfl_xor_sync(kAll, middle ? four[i] : four[i + 2], 8);
+  const bool low = (lane & 4) != 0;
+  const float one = (low ? two[1] : two[0]) + __shfl_xor_sync(kAll, low ? two[0] : two[1], 4);
+  return sum_lanes<4>(one);
+}
+
 template <int kWidth>
 __global__ void __launch_bounds__(kNearThreads) find_neighbours(const Problem p) {
-  extern __shared__ float memory[];
-  float* own = memory;                               // [kClustersAtOnce, dim]
-  float* distances = own + kClustersAtOnce * p.dim;  // [kClustersAtOnce, clusters]
+  extern __shared__ float distances[];  // [kClustersAtOnce, clusters]
   const int head = static_cast<int>(blockIdx.y);
   const int begin = static_cast<int>(blockIdx.x) * kClustersAtOnce;
   const float* centroids = p.centroids + head * p.centroids_stride;
   const int* offsets = p.offsets + head * p.offsets_stride;
-  for (int i = static_cast<int>(threadIdx.x); i < kClustersAtOnce * p.dim; i += kNearThreads)
-    own[i] = begin + i / p.dim < p.clusters
-                 ? centroids[static_cast<std::int64_t>(begin) * p.dim + i]
-                 : 0;
-  __syncthreads();
-  for (int c = static_cast<int>(threadIdx.x); c < p.clusters; c += kNearThreads) {
-    float sums[kClustersAtOnce] = {};
-    for (int d = 0; d < p.dim; d += kWidth) {
-      float values[kWidth];
-      load_floats(centroids + static_cast<std::int64_t>(c) * p.dim + d, values);
-#pragma unroll
-      for (int a = 0; a < kClustersAtOnce; ++a) {
-        float others[kWidth];
-        load_floats(own + a * p.dim + d, others);
-#pragma unroll
-        for (int w = 0; w < kWidth; ++w)
-          sums[a] += (others[w] - values[w]) * (others[w] - values[w]);
-      }
-    }
-    const bool out = is_empty(offsets, c);
-#pragma unroll
-    for (int a = 0; a < kClustersAtOnce; ++a)
-      distances[a * p.clusters + c] = out || c == begin + a ? INFINITY : sums[a];
-  }
-  __syncthreads();
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
+  for (int column = 0; column < p.dim; column += 32 * kWidth) {
+    const int d = column + lane * kWidth;
+    float own[kClustersAtOnce][kWidth] = {};
+#pragma unroll
+    for (int a = 0; a < kClustersAtOnce; ++a)
+      if (d < p.dim && begin + a < p.clusters)
+        load_floats(centroids + static_cast<std::int64_t>(begin + a) * p.dim + d, own[a]);
+#pragma unroll 4
+    for (int c = warp; c < p.clusters; c += kNearThreads / 32) {
+      float values[kWidth] = {};
+      if (d < p.dim) load_floats(centroids + static_cast<std::int64_t>(c) * p.dim + d, values);
+      float sums[kClustersAtOnce] = {};
+#pragma unroll
+      for (int a = 0; a < kClustersAtOnce; ++a)
+#pragma unroll
+        for (int w = 0; w < kWidth; ++w)
+          sums[a] += (own[a][w] - values[w]) * (own[a][w] - values[w]);
+      const float sum = sum_of_lanes(sums);
+      if (lane % 4 != 0) continue;
+      float& distance = distances[lane / 4 * p.clusters + c];
+      distance = column == 0 ? sum : distance + sum;
+    }
+  }
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < kClustersAtOnce * p.clusters; i += kNearThreads)
+    if (i % p.clusters == begin + i / p.clusters || is_empty(offsets, i % p.clusters))
+      distances[i] = INFINITY;
+  __syncthreads();
   const int cluster = begin + warp;
   if (cluster >= p.clusters) return;
   float* of_cluster = distances + warp * p.clusters;
@@ -450,8 +472,8 @@ __global__ void __launch_bounds__(kRoundThreads) write_labels(const Problem p) {
 std::size_t word_of_each(std::int64_t clusters) {
   return static_cast<std::size_t>(clusters) * sizeof(int);
 }
-std::size_t neighbour_bytes(std::int64_t clusters, std::int64_t dim) {
-  return static_cast<std::size_t>(clusters + dim) * kClustersAtOnce * sizeof(float);
+std::size_t neighbour_bytes(std::int64_t clusters) {
+  return static_cast<std::size_t>(clusters) * kClustersAtOnce * sizeof(float);
 }
 
 template <typename Kernel>
@@ -463,7 +485,7 @@ void allow_shared(Kernel kernel, std::size_t bytes) {
 
 template <int kWidth>
 void launch_neighbours(const Problem& p, int heads, cudaStream_t stream) {
-  const std::size_t bytes = neighbour_bytes(p.clusters, p.dim);
+  const std::size_t bytes = neighbour_bytes(p.clusters);
   allow_shared(find_neighbours<kWidth>, bytes);
   find_neighbours<kWidth>
       <<<dim3(ceil_div(p.clusters, kClustersAtOnce), heads), kNearThreads, bytes, stream>>>(p);
@@ -484,7 +506,7 @@ std::string round_clusters_refusal(const RoundClustersParams& params, const Cont
   const std::int64_t clusters = params.centroids.size(1);
   const std::int64_t dim = params.centroids.size(2);
   const auto room = static_cast<std::size_t>(device_facts().shared_memory_per_block) - 1024;
-  if (std::max(neighbour_bytes(clusters, dim),
+  if (std::max(neighbour_bytes(clusters),
                (kNear + 1) * static_cast<std::size_t>(dim) * sizeof(float)) > room)
     return "too many clusters for shared memory";
   return {};
