@@ -1,6 +1,7 @@
 #include "pipeline/attention_choice.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <optional>
 
@@ -178,9 +179,14 @@ AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionS
   // Keys and values of some heads in the order of their clusters, and lists of what is chosen.
   const std::uint64_t kernel =
       size.device == Device::cuda ? std::min<std::uint64_t>(permuted, kGpuKernelBytes) : 0;
-  const auto kept =
-      static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches);
-  return {kept * (orders + chosen), means + scores + labels + kernel};
+  // Clusterings are kept in as few bits as they need (ops/pack_bits.h), choices where they are used
+  // again.
+  const std::uint64_t label_bits = std::bit_width(query) + std::bit_width(key);
+  const std::uint64_t kept = (rows * label_bits + (options.recluster_every == 1 ? 0 : chosen)) / 8 +
+                             heads * (query + key) * sizeof(std::int32_t);
+  return {
+      static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches) * kept,
+      orders + chosen + means + scores + labels + kernel};
 }
 
 }  // namespace sparsevid

@@ -68,6 +68,17 @@ TEST(AttentionChoice, TheCheckpointsSettingsHoldForItsOwnMethodOnly) {
   EXPECT_NE(choose_attention(recipe, 480, options).density, 0.4);
 }
 
+// Every layer and branch keeps its clusters: as plain numbers they would take 3.5 GB.
+TEST(AttentionChoice, KeepsTheClustersOfWan14bInLessThanAGigabyte) {
+  const AttentionSize one = {
+      .heads = 40, .head_dim = 128, .layers = 1, .branches = 1, .tokens = 75'600};
+  AttentionSize all = one;
+  all.layers = 40;
+  all.branches = 2;
+  const AttentionOptions options = default_options("semantic-tail", "", 720);
+  EXPECT_LT(attention_bytes(options, all).kept - attention_bytes(options, one).kept, 800'000'000);
+}
+
 TEST(AttentionChoice, MemoryGrowsWithTheClusters) {
   const AttentionSize size = {
       .heads = 4, .head_dim = 64, .layers = 2, .branches = 2, .tokens = 4000};

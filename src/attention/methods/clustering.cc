@@ -1,6 +1,7 @@
 #include "attention/methods/clustering.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "attention/default_options.h"
 #include "core/transfer.h"
@@ -9,6 +10,7 @@
 #include "ops/copy.h"
 #include "ops/kmeans.h"
 #include "ops/kmeans_seed.h"
+#include "ops/pack_bits.h"
 #include "ops/round_clusters.h"
 
 namespace sparsevid {
@@ -60,6 +62,21 @@ int size_multiple(const AttentionOptions& options, bool keys, Device device,
   return multiple;
 }
 
+/// Of a label, where there are so many clusters.
+int label_bits(const TensorView& offsets) {
+  return std::max(
+      1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(offsets.size(1) - 2))));
+}
+
+/// The order that kept labels stand for.
+void restore_order(const TensorView& labels, const TensorView& offsets, const TensorView& order,
+                   Context& context) {
+  const Arena::Scope scope(context.arena);
+  const TensorView unpacked = context.arena.tensor(DType::i32, order.shape());
+  ops::unpack_bits({labels, label_bits(offsets), unpacked}, context);
+  ops::cluster_order({unpacked, order, offsets}, context);
+}
+
 /// [heads, clusters, head_dim]
 TensorView means_tensor(const HeadsCall& call, int clusters, Context& context) {
   return context.arena.tensor(DType::f32, {call.heads(), clusters, call.q.size(2)});
@@ -68,8 +85,8 @@ TensorView means_tensor(const HeadsCall& call, int clusters, Context& context) {
 }  // namespace
 
 void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
-                              const TensorView& mean, Side& side, Context& context,
-                              ClusterHealth& health, Readback& readback) const {
+                              const TensorView& mean, const TensorView& order, Side& side,
+                              Context& context, ClusterHealth& health, Readback& readback) const {
   const Arena::Scope scope(context.arena);
   const std::int64_t heads = call.heads();
   const std::int64_t clusters = mean.size(1) - (call.text_tokens() > 0 ? 1 : 0);
@@ -78,8 +95,7 @@ void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start 
   if (call.text_tokens() > 0) fill(labels, static_cast<std::int32_t>(clusters), context);
   const TensorView counts = context.arena.tensor(DType::i32, {heads, clusters});
   // The last clusters start from where their members are now, not from where they were.
-  if (start == Start::warm)
-    ops::cluster_statistics({x, side.order, side.offsets, mean, {}}, context);
+  if (start == Start::warm) ops::cluster_statistics({x, order, side.offsets, mean, {}}, context);
   ops::KMeansParams params;
   params.x = x.slice(1, call.video.begin, call.video.length);
   params.warm_start = start == Start::warm;
@@ -90,12 +106,13 @@ void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start 
   params.labels = labels.slice(1, call.video.begin, call.video.length);
   params.counts = counts;
   ops::kmeans(params, context);
-  ops::cluster_order({labels, side.order, side.offsets}, context);
+  ops::cluster_order({labels, order, side.offsets}, context);
   const int multiple = size_multiple(options_, keys, context.device, call.video.length / clusters);
   if (multiple > 1) {
-    ops::round_clusters({x, params.centroids, side.order, side.offsets, multiple, labels}, context);
-    ops::cluster_order({labels, side.order, side.offsets}, context);
+    ops::round_clusters({x, params.centroids, order, side.offsets, multiple, labels}, context);
+    ops::cluster_order({labels, order, side.offsets}, context);
   }
+  ops::pack_bits({labels, label_bits(side.offsets), side.labels}, context);
   readback.read(counts, context, [&health, tokens = call.video.length](const TensorView& values) {
     note_health(values, tokens, health);
   });
@@ -107,51 +124,74 @@ Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context
   const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
   const int text = call.text_tokens() > 0 ? 1 : 0;
   State& state = states_[{call.layer, call.branch, call.batch}];
-  const Shape order_shape{call.heads(), call.tokens()};
-  const bool known = state.q.order.defined() && state.q.order->shape() == order_shape;
+  const Shape shape{call.heads(), call.tokens()};
+  const Shape chosen_shape{call.heads(), numbers.query + text, numbers.key + text};
+  const bool known = state.shape == shape;
   if (!known) {
-    for (Side* side : {&state.q, &state.k})
-      side->order = Tensor(DType::i32, order_shape, context.device);
-    state.q.offsets = Tensor(DType::i32, {call.heads(), numbers.query + text + 1}, context.device);
-    state.k.offsets = Tensor(DType::i32, {call.heads(), numbers.key + text + 1}, context.device);
-    state.chosen =
-        Tensor(DType::u8, {call.heads(), numbers.query + text, numbers.key + text}, context.device);
+    const auto make = [&](Side& side, int clusters) {
+      side.offsets = Tensor(DType::i32, {call.heads(), clusters + 1}, context.device);
+      side.labels = Tensor(DType::u8, {ops::packed_bytes(shape.numel(), label_bits(side.offsets))},
+                           context.device);
+    };
+    make(state.q, numbers.query + text);
+    make(state.k, numbers.key + text);
+    if (keeps_choices())
+      state.chosen =
+          Tensor(DType::u8, {ops::packed_bytes(chosen_shape.numel(), 1)}, context.device);
+    state.shape = shape;
   }
   Clusters clusters;
-  clusters.chosen = state.chosen;
+  clusters.chosen = context.arena.tensor(DType::u8, chosen_shape);
+  const TensorView q_order = context.arena.tensor(DType::i32, shape);
+  const TensorView k_order = context.arena.tensor(DType::i32, shape);
   clusters.video_q_clusters = numbers.query;
   clusters.video_k_clusters = numbers.key;
   clusters.q_mean = means_tensor(call, numbers.query + text, context);
   clusters.k_mean = means_tensor(call, numbers.key + text, context);
   const bool due =
       options_.recluster_every > 0 && call.step - state.last_step >= options_.recluster_every;
+  const bool warm = options_.kmeans_iterations_warm > 0;
+  if (known && (warm || !due)) {
+    restore_order(state.q.labels, state.q.offsets, q_order, context);
+    restore_order(state.k.labels, state.k.offsets, k_order, context);
+  }
   if (!known || due) {
     state.has_choice = false;
-    const Start start = known && options_.kmeans_iterations_warm > 0 ? Start::warm : Start::fresh;
-    cluster_side(call, call.q, start, false, clusters.q_mean, state.q, context, health, readback);
-    cluster_side(call, call.k, start, true, clusters.k_mean, state.k, context, health, readback);
+    const Start start = known && warm ? Start::warm : Start::fresh;
+    cluster_side(call, call.q, start, false, clusters.q_mean, q_order, state.q, context, health,
+                 readback);
+    cluster_side(call, call.k, start, true, clusters.k_mean, k_order, state.k, context, health,
+                 readback);
     state.last_step = call.step;
   }
-  clusters.q_order = state.q.order;
-  clusters.k_order = state.k.order;
+  clusters.q_order = q_order;
+  clusters.k_order = k_order;
   clusters.q_offsets = state.q.offsets;
   clusters.k_offsets = state.k.offsets;
-  const auto statistics = [&](const TensorView& x, const Side& side, const TensorView& mean,
+  const auto statistics = [&](const TensorView& x, bool keys, const TensorView& mean,
                               const TensorView& variance) {
-    ops::cluster_statistics({x, side.order, side.offsets, mean, variance}, context);
+    ops::cluster_statistics(
+        {x, keys ? k_order : q_order, (keys ? state.k : state.q).offsets, mean, variance}, context);
   };
   clusters.must_choose = wanted.choice && !state.has_choice;
-  state.has_choice |= wanted.choice;
+  if (state.has_choice) ops::unpack_bits({state.chosen, 1, clusters.chosen}, context);
   if (wanted.k_variance && clusters.must_choose)
     clusters.k_variance = means_tensor(call, numbers.key + text, context);
-  if (clusters.must_choose) statistics(call.q, state.q, clusters.q_mean, {});
+  if (clusters.must_choose) statistics(call.q, false, clusters.q_mean, {});
   if (clusters.must_choose || wanted.v_mean)
-    statistics(call.k, state.k, clusters.k_mean, clusters.k_variance);
+    statistics(call.k, true, clusters.k_mean, clusters.k_variance);
   if (wanted.v_mean) {
     clusters.v_mean = means_tensor(call, numbers.key + text, context);
-    statistics(call.v, state.k, clusters.v_mean, {});
+    statistics(call.v, true, clusters.v_mean, {});
   }
   return clusters;
+}
+
+void Clustering::keep_choice(const HeadsCall& call, const Clusters& clusters, Context& context) {
+  if (!keeps_choices()) return;
+  State& state = states_.at({call.layer, call.branch, call.batch});
+  ops::pack_bits({clusters.chosen, 1, state.chosen}, context);
+  state.has_choice = true;
 }
 
 }  // namespace sparsevid

@@ -18,7 +18,7 @@ struct Clusters {
   TensorView k_mean;      ///< [heads, k_clusters, head_dim] f32
   TensorView v_mean;      ///< [heads, k_clusters, head_dim] f32; undefined unless asked for
   TensorView k_variance;  ///< [heads, k_clusters, head_dim] f32; undefined unless asked for
-  TensorView chosen;      ///< [heads, q_clusters, k_clusters] u8, of the last choice
+  TensorView chosen;      ///< [heads, q_clusters, k_clusters] u8, of the last choice, or for it
   bool must_choose;       ///< that choice was for other clusters: q_mean and k_variance are there
   int video_q_clusters;
   int video_k_clusters;
@@ -44,29 +44,36 @@ class Clustering {
     bool v_mean = false;
     bool k_variance = false;  ///< where clusters have to be chosen
   };
-  /// The clusters of a call, re-clustered if their time has come. Views of means live in the arena;
-  /// the others until the next call for the same (layer, branch, element).
+  /// The clusters of a call, re-clustered if their time has come. All views live in the arena, but
+  /// those of offsets, which live until the next call for the same (layer, branch, element).
   Clusters update(const HeadsCall& call, const Wanted& wanted, Context& context,
                   ClusterHealth& health, Readback& readback);
+  /// To be called once clusters.chosen is written, where it had to be.
+  void keep_choice(const HeadsCall& call, const Clusters& clusters, Context& context);
 
  private:
+  /// Kept between calls, so in few bits: tokens are put in order again when they are wanted.
   struct Side {
-    Tensor order;
+    Tensor labels;  // pack_bits.h, of [heads, tokens]
     Tensor offsets;
   };
   struct State {
     int last_step = 0;  // of the last clustering
+    Shape shape;        // [heads, tokens]
     bool has_choice = false;
-    Tensor chosen;
+    Tensor chosen;  // pack_bits.h
     Side q;
     Side k;
   };
   enum class Start { fresh, warm };
   /// Clusters the video's rows of x and writes their means, the warm start's too, to mean
-  /// [heads, clusters, head_dim].
+  /// [heads, clusters, head_dim], and the new order to `order`, which holds the last one for a warm
+  /// start.
   void cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
-                    const TensorView& mean, Side& side, Context& context, ClusterHealth& health,
-                    Readback& readback) const;
+                    const TensorView& mean, const TensorView& order, Side& side, Context& context,
+                    ClusterHealth& health, Readback& readback) const;
+  /// Whether a choice is used again before the next clustering.
+  bool keeps_choices() const { return options_.recluster_every != 1; }
 
   AttentionOptions options_;
   std::map<std::tuple<int, int, int>, State> states_;

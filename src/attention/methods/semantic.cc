@@ -50,7 +50,10 @@ void SemanticAttention::run_heads(const HeadsCall& call, Context& context) {
   const Clusters clusters =
       clustering_.update(call, statistics, context, cluster_health(), readback());
   const TensorView& chosen = clusters.chosen;
-  if (clusters.must_choose) choose(call, clusters, context);
+  if (clusters.must_choose) {
+    choose(call, clusters, context);
+    clustering_.keep_choice(call, clusters, context);
+  }
   if (options().quality_rows > 0) remember(clusters, context);
   const TensorView density = context.arena.tensor(DType::f64, {call.heads()});
   ops::pair_density({chosen, clusters.q_offsets, clusters.k_offsets, density}, context);

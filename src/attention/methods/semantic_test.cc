@@ -173,6 +173,25 @@ TEST(SemanticAttention, keeps_its_clusters_between_clusterings) {
   }
 }
 
+TEST(SemanticAttention, computes_the_same_pairs_again_between_clusterings) {
+  for (const int multiple : {1, 8}) {
+    AttentionOptions options = options_of("semantic-tail");
+    options.recluster_every = 3;
+    options.density = .3;
+    options.query_multiple = options.key_multiple = multiple;
+    SemanticTailAttention method(options, {1, 10});
+    Context context;
+    const AttentionExample example({.text_after = 5});
+    method.run(example.call(0), example.out(), context);
+    const Tensor first = clone(example.out());
+    ASSERT_LT(method.stats().density(), 1);
+    for (int step = 1; step < 3; ++step) {
+      method.run(example.call(step), example.out(), context);
+      EXPECT_TRUE(bit_equal(clone(example.out()), first)) << step;
+    }
+  }
+}
+
 TEST(SemanticTailAttention, takes_the_means_anew_where_it_keeps_the_clusters) {
   const AttentionOptions options = options_of("semantic-tail");
   const AttentionExample example({.text_after = 5});

@@ -23,6 +23,7 @@
 #include "ops/linear.h"
 #include "ops/linear_combination.h"
 #include "ops/linear_fp8.h"
+#include "ops/pack_bits.h"
 #include "ops/pair_density.h"
 #include "ops/patchify.h"
 #include "ops/quantize_rows.h"
@@ -50,6 +51,7 @@
 #include "ops/cuda/kmeans/kmeans.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/norms.h"
+#include "ops/cuda/pack_bits.h"
 #include "ops/cuda/pair_density.h"
 #include "ops/cuda/patches.h"
 #include "ops/cuda/quantize_rows.h"
@@ -251,6 +253,16 @@ template <>
 Entries<LinearFp8Params> cuda_entries() {
   return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
       entry<cuda::linear_fp8_hopper, cuda::linear_fp8_hopper_refusal>("cuda_hopper"), ));
+}
+
+template <>
+Entries<PackBitsParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::pack_bits>("cuda"));
+}
+
+template <>
+Entries<UnpackBitsParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(entry<cuda::unpack_bits>("cuda"));
 }
 
 template <>

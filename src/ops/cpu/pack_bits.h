@@ -1,0 +1,11 @@
+// Groups of eight numbers on all cores.
+#pragma once
+
+#include "ops/pack_bits.h"
+
+namespace sparsevid::ops::cpu {
+
+void pack_bits(const PackBitsParams& params, Context& context);
+void unpack_bits(const UnpackBitsParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cpu

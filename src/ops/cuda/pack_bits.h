@@ -1,0 +1,10 @@
+#pragma once
+
+#include "ops/pack_bits.h"
+
+namespace sparsevid::ops::cuda {
+
+void pack_bits(const PackBitsParams& params, Context& context);
+void unpack_bits(const UnpackBitsParams& params, Context& context);
+
+}  // namespace sparsevid::ops::cuda
