@@ -8,8 +8,8 @@
 //   and the last ones of the other sections.
 // Plan of warps: one warpgroup loads: a warp for keys and values, which also takes the work from a
 //   counter and hands it out; two warps gather queries. The others compute 64 query rows each.
-// Shared memory: queries, two tiles each of 160 keys and values at head_dim 128, 193 KiB; of 128 at
-//   64. 160 is a multiple of 20 (81 frames of video) and of 32 (129 frames).
+// Shared memory: queries, four tiles each of 80 keys and values at head_dim 128, 213 KiB; of 96 at
+//   64, 124 KiB. 80 is a multiple of 20 (81 frames of video); 160, of the other tile, of 32 (129).
 // Bound: tensor cores, as dense.
 // Measured and tried: docs/kernels/2026-11-21-hopper-attention.md.
 #include "ops/cuda/attention_hopper/band_attention_hopper.h"
@@ -165,7 +165,7 @@ __device__ void compute_band(const BandArguments& a, BandShared<Tile>& shared) {
   IssueTurnOfSome<Tile::kWarpgroups> issue(warpgroup);
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
-  for_each_work(shared.work, [&](const BandWork& work, const auto&) {
+  for_each_work(shared.work, [&](const BandWork& work) {
     const auto queries_done = [&] {
       if (lane == 0) barrier_arrive(&shared.q_empty);
     };
@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     give_up_registers<Tile::kLoadRegisters>();
     const int warp = threadIdx.x / 32;
     const auto load_queries = [&](auto& loader) {
-      return [&](const BandWork& work, const auto&) {
+      return [&](const BandWork& work) {
         loader.load(work.head, work.rows, [&](int row) { return band_token(a, work, row); });
       };
     };
@@ -228,7 +228,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       hand_out_work(
           shared.work,
           [&](BandWork& work) { work = band_work<Tile>(a, atomicAdd(a.next_work, 1)); },
-          [&](const BandWork& work, const auto&) {
+          [&](const BandWork& work) {
             if (threadIdx.x == 0) loader.load(work);
             __syncwarp();
           });
@@ -298,8 +298,17 @@ void run(const BandAttentionParams& params, Context& context) {
   check_launch("band_attention");
 }
 
-using Tile128 = AttentionTile<128, 160, 2, AtomOrder::rows_first, 2, 40>;
 using Tile64 = AttentionTile<64, 96, 3, AtomOrder::rows_first, 4, 56>;
+using Tile128 = AttentionTile<128, 80, 3, AtomOrder::rows_first, 4, 56>;
+/// Slower, for numbers of frames that leave too much of the other's position-major tiles empty.
+using LongTile128 = AttentionTile<128, 160, 2, AtomOrder::rows_first, 2, 40>;
+
+/// How much of a tile whole positions fill.
+template <class Tile>
+double filled(const BandAttentionParams& params) {
+  const int frames = std::max(params.frames - 1, 1);
+  return static_cast<double>(Tile::kKeys / frames * frames) / Tile::kKeys;
+}
 
 }  // namespace
 
@@ -309,7 +318,7 @@ std::string band_attention_hopper_refusal(const BandAttentionParams& params, con
   if (params.q.dtype() != DType::bf16) return "bf16 only";
   if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
   if (!(params.scale > 0)) return "scale is not positive";
-  if (params.frames - 1 > (params.q.size(2) == 128 ? Tile128::kKeys : Tile64::kKeys))
+  if (params.frames - 1 > (params.q.size(2) == 128 ? LongTile128::kKeys : Tile64::kKeys))
     return "more frames than a tile has keys";
   for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
     if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
@@ -318,10 +327,12 @@ std::string band_attention_hopper_refusal(const BandAttentionParams& params, con
 
 void band_attention_hopper(const BandAttentionParams& params, Context& context) {
   if (params.q.numel() == 0) return;
-  if (params.q.size(2) == 128)
+  if (params.q.size(2) == 64)
+    run<Tile64>(params, context);
+  else if (filled<Tile128>(params) >= .9 * filled<LongTile128>(params))
     run<Tile128>(params, context);
   else
-    run<Tile64>(params, context);
+    run<LongTile128>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -114,7 +114,7 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   SparseKeys<Tile> keys(shared);
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
-  for_each_work(shared.work, [&](const SparseWork& work, const auto&) {
+  for_each_work(shared.work, [&](const SparseWork& work) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
     const auto queries_done = [&] {
@@ -160,7 +160,6 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       barrier_init(&shared.v_empty[stage], kWarps);
     }
     shared.work.init(3 + kWarps);
-    for (Barrier& barrier : shared.first_run_full) barrier_init(&barrier, 1);
     barrier_init_fence();
   }
   __syncthreads();
@@ -174,12 +173,10 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const int warp = threadIdx.x / 32;
     if (warp == 0) {
       SparseLoader<Tile, false> loader(a, shared);
-      for_each_work(shared.work,
-                    [&](const SparseWork& work, const auto& slot) { loader.load(work, slot); });
+      for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 1) {
       SparseLoader<Tile, true> loader(a, shared);
-      for_each_work(shared.work,
-                    [&](const SparseWork& work, const auto& slot) { loader.load(work, slot); });
+      for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
       QueryLoader<Tile, 0> loader(a.q, shared);
       const int count = *a.plan.work_count;
@@ -190,12 +187,12 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         else
           work.head = -1;
       };
-      hand_out_work(shared.work, take, [&](const SparseWork& work, const auto&) {
+      hand_out_work(shared.work, take, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });
     } else {
       QueryLoader<Tile, 1> loader(a.q, shared);
-      for_each_work(shared.work, [&](const SparseWork& work, const auto&) {
+      for_each_work(shared.work, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });
     }

@@ -15,7 +15,6 @@ struct SparseArguments {
   const int* q_order;
   std::int64_t q_order_stride;
   float scale_log2;
-  int spr;
 };
 
 template <class Tile>
@@ -23,8 +22,6 @@ struct SparseShared : QueryShared<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
   std::uint32_t rows[2][Tile::kKeys];      // of the tile being gathered: for keys, for values
   WorkSlots<SparseWork> work;
-  int first_run[kWorkSlots];  // of the list of atoms, which is walked in a circle
-  Barrier first_run_full[kWorkSlots];
 };
 
 template <class Tile>
@@ -53,14 +50,11 @@ class SparseLoader {
   __device__ SparseLoader(const SparseArguments& a, SparseShared<Tile>& shared)
       : a_(a), shared_(shared) {}
 
-  __device__ void load(const SparseWork& work, const PipelineTurn<kWorkSlots>& slot) {
+  __device__ void load(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
     source_ = (kValues ? a_.plan.v : a_.plan.k) +
               static_cast<std::int64_t>(work.head) * a_.plan.head_atoms * kAtomBytes;
-    if (tiles.of_atoms > 0)
-      load_atoms(work, tiles, slot);
-    else if (!kValues && threadIdx.x % 32 == 0)
-      barrier_arrive(&shared_.first_run_full[slot.stage]);
+    if (tiles.of_atoms > 0) load_atoms(work, tiles);
     if (tiles.of_rows > 0) load_rows(work, tiles);
   }
 
@@ -77,18 +71,12 @@ class SparseLoader {
 
   /// Whole atoms, a tile after the other: a lane has a run and copies what of it falls into the
   /// tile.
-  __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles,
-                             const PipelineTurn<kWorkSlots>& slot) {
+  __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles) {
     constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
     const int lane = threadIdx.x % 32;
     const AtomRun* const runs =
         a_.plan.runs + static_cast<std::int64_t>(work.pair) * a_.plan.k_clusters;
-    const int first_run = find_first_run(runs, work.keys.runs, slot);
-    const auto read = [&](int at) {
-      if (at >= work.keys.runs) return AtomRun{0, 0};
-      at += first_run;
-      return runs[at < work.keys.runs ? at : at - work.keys.runs];
-    };
+    const auto read = [&](int at) { return at < work.keys.runs ? runs[at] : AtomRun{0, 0}; };
     int at = lane;
     AtomRun run{0, 0};
     AtomRun next = read(at);  // ahead of its use
@@ -109,11 +97,6 @@ class SparseLoader {
                      source_ + static_cast<std::int64_t>(run.atom + (from - begin)) * kAtomBytes,
                      part * kAtomBytes, full(), keep_);
           bytes += part * kAtomBytes;
-          if (!kValues && from == tile_begin) {
-            asm volatile("st.relaxed.gpu.global.s32 [%0], %1;" ::"l"(a_.plan.walk),
-                         "r"(run.atom + (from - begin))
-                         : "memory");
-          }
         }
         if (listed >= tile_end) break;
         run = next;
@@ -137,34 +120,6 @@ class SparseLoader {
       }
       finish_atoms(bytes);
       turn_.advance();
-    }
-  }
-
-  /// Near what the other blocks read now, so that the L2 cache need not hold all keys of a head.
-  /// The warp that loads keys decides, that of the values follows.
-  __device__ int find_first_run(const AtomRun* runs, int count,
-                                const PipelineTurn<kWorkSlots>& slot) const {
-    const int lane = threadIdx.x % 32;
-    int& first_run = shared_.first_run[slot.stage];
-    Barrier* const decided = &shared_.first_run_full[slot.stage];
-    if constexpr (kValues) {
-      barrier_wait(decided, slot.parity);
-      return first_run;
-    } else {
-      int walk;
-      asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];"
-                   : "=r"(walk)
-                   : "l"(a_.plan.walk)
-                   : "memory");
-      const int step = (count + 31) / 32;
-      const int at = lane * step;
-      const unsigned before = __ballot_sync(~0u, at < count && runs[at].atom <= walk);
-      const int found = a_.spr ? max(__popc(before) - 1, 0) * step : 0;
-      if (lane == 0) {
-        first_run = found;
-        barrier_arrive(decided);
-      }
-      return found;
     }
   }
 

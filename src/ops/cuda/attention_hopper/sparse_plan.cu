@@ -237,7 +237,6 @@ __global__ void __launch_bounds__(kScanThreads)
   if (head == plan.heads - 1 && threadIdx.x == 0) {
     *plan.work_count = begin;
     *plan.next_work = 0;
-    *plan.walk = 0;
   }
 }
 
@@ -288,9 +287,8 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   plan.rows = arena.array<int>(pairs * plan.pair_rows);
   plan.work =
       arena.array<SparseWork>(heads * (params.q.size(1) / tile_rows + std::int64_t{q_clusters}));
-  plan.work_count = arena.array<int>(3);
+  plan.work_count = arena.array<int>(2);
   plan.next_work = plan.work_count + 1;
-  plan.walk = plan.work_count + 2;
 
   const auto ints = [&](const TensorView& view) {
     return view.as<std::int32_t>() + first * view.stride(0);

@@ -68,7 +68,6 @@ struct SparsePlan {
   SparseWork* work;      // in order of the heads
   int* work_count;
   int* next_work;  // the first not handed out
-  int* walk;       // the atom that some block read last: where others begin their lists
 };
 
 /// Bytes of scratch for one head.

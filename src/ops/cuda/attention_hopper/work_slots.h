@@ -23,7 +23,7 @@ struct WorkSlots {
   }
 };
 
-/// For one warp: take(work) fills in the next piece, use(work, slot) is what this warp does for it.
+/// For one warp: take(work) fills in the next piece, use(work) is what this warp does for it.
 template <class Work, class Take, class Use>
 __device__ void hand_out_work(WorkSlots<Work>& slots, Take take, Use use) {
   PipelineTurn<kWorkSlots> turn;
@@ -36,12 +36,12 @@ __device__ void hand_out_work(WorkSlots<Work>& slots, Take take, Use use) {
     }
     __syncwarp();
     if (work.head < 0) break;
-    use(work, turn);
+    use(work);
     turn.advance();
   }
 }
 
-/// Calls use(work, slot) for every piece of work handed to this block, in order.
+/// Calls use(work) for every piece of work handed to this block, in order.
 template <class Work, class Use>
 __device__ void for_each_work(WorkSlots<Work>& slots, Use use) {
   PipelineTurn<kWorkSlots> turn;
@@ -49,7 +49,7 @@ __device__ void for_each_work(WorkSlots<Work>& slots, Use use) {
     barrier_wait(&slots.full[turn.stage], turn.parity);
     const Work& work = slots.work[turn.stage];
     if (work.head < 0) break;
-    use(work, turn);
+    use(work);
     __syncwarp();
     if (threadIdx.x % 32 == 0) barrier_arrive(&slots.empty[turn.stage]);
     turn.advance();
