@@ -30,6 +30,8 @@ inline const std::vector<BandCase>& band_test_cases() {
       {"typical_f32", 7, 90, 100, 64, 0, 0, DType::f32},
       {"wan", 5, 67, 61, 128, 0, 0, DType::bf16, true},
       {"wan_text", 7, 60, 75, 128, 7, 50, DType::bf16, true},
+      {"many_frames", 33, 20, 90, 128, 0, 20, DType::bf16, true},
+      {"wan_frames", 21, 35, 90, 128, 0, 0, DType::bf16, true},
       {"long_band", 9, 90, 300, 128, 0, 5, DType::bf16, true},
       {"tiny_heads", 4, 15, 9, 12},
       {"text_behind", 5, 66, 50, 64, 0, 13},

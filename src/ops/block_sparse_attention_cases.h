@@ -48,6 +48,8 @@ inline const std::vector<BlockSparseCase>& block_sparse_test_cases() {
       {"no_tail_f32", 2, 600, 500, 64, 9, 17, .3, false, uneven, DType::f32},
       {"wan", 2, 300, 333, 128, 5, 12, .4, true, uneven, DType::bf16, true},
       {"many_clusters", 2, 500, 900, 128, 7, 150, .25, true, uneven, DType::bf16, true},
+      {"many_heads", 9, 200, 180, 128, 4, 11, .4, true, uneven, DType::bf16, true},
+      {"many_heads_64", 9, 200, 180, 64, 4, 11, .4},
       {"one_big_no_tail", 2, 400, 900, 128, 11, 90, .3, false, one_big, DType::bf16, true},
       {"head_dim_80", 2, 300, 333, 80, 5, 12, .4},
       {"tiny_heads", 2, 90, 80, 12, 4, 8, .5},

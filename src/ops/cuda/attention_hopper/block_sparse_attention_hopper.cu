@@ -4,14 +4,19 @@
 //   so that a tile is a few runs of bytes, whatever clusters it is made of. What does not fill 8
 //   rows of a cluster, and the centroids of the tail, are gathered row by row into tiles of their
 //   own, each row with a bias: 0, or ln(size). So no tile but the first of a list is masked.
-// Plan of warps: one warpgroup loads: a warp for keys, one for values, one for each computing
-//   warpgroup's queries, of which the first also takes work from a counter and hands it out.
-//   Two warpgroups compute 64 query rows each.
+// Plan of warps: one warpgroup loads: a warp for keys, one for values, two for queries, of which
+// the
+//   first also takes work from a counter and hands it out. Three compute up to 64 query rows each:
+//   a query cluster is cut into pieces of one to three, nearly equal; a warpgroup without queries
+//   lets the tiles pass.
 // Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
-//   order, so that the L2 cache holds its keys.
-// Shared memory: queries, two tiles each of 176 keys and values at head_dim 128, 211 KiB; three
-// at 64. Bound: tensor cores, as dense; every query cluster is rounded up to 128 rows. Measured and
-// tried: docs/kernels/2026-11-21-hopper-attention.md.
+//   order, so that the L2 cache holds its keys; in a head the larger pieces come first.
+// Shared memory: queries and four tiles each of 80 keys and values at head_dim 128, 212 KiB; three
+//   of 112 at 64, 111 KiB.
+// Bound: tensor cores, as dense, and of two warpgroups' pieces the L2 cache's bandwidth; every
+// query
+//   cluster is rounded up to 64 rows.
+// Measured and tried: docs/kernels/2026-11-21-hopper-attention.md.
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 
 #include <algorithm>
