@@ -31,6 +31,12 @@ inline std::vector<LayerNormCase> layer_norm_cases() {
       {"OneRowBf16", 1, 1536, DType::bf16, DType::bf16, true, true},
       {"OneElementF32", 4, 1, DType::f32, DType::f32, true, true},
       {"ManyRowsF32", 700, 96, DType::f32, DType::f32, true, true},
+      {"FourLanesBf16", 101, 32, DType::bf16, DType::bf16, true, true},
+      {"SevenOfEightLanesBf16", 33, 56, DType::bf16, DType::bf16, true, true, 8},
+      {"SixteenLanesBf16", 9, 128, DType::bf16, DType::bf16, true, false},
+      {"ThreeUnitsBf16", 37, 768, DType::bf16, DType::bf16, true, true},
+      {"FiveUnitsBf16", 21, 1280, DType::bf16, DType::bf16, true, true, 8},
+      {"LongBf16", 9, 5120, DType::bf16, DType::bf16, true, true},
   };
 }
 

@@ -27,6 +27,8 @@ inline std::vector<LayerNormModulateCase> layer_norm_modulate_cases() {
       {"F32ToBf16", 3, 40, DType::f32, DType::bf16},
       {"OneRowBf16", 1, 1536, DType::bf16, DType::bf16},
       {"ManyRowsBf16", 700, 96, DType::bf16, DType::bf16},
+      {"FiveUnitsBf16", 21, 1280, DType::bf16, DType::bf16, 16},
+      {"LongBf16", 9, 5120, DType::bf16, DType::bf16},
   };
 }
 

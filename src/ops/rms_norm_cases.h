@@ -25,6 +25,10 @@ inline std::vector<RmsNormCase> rms_norm_cases() {
       {"OddBf16", 37, 131, DType::bf16, 5},
       {"OneRowBf16", 1, 4096, DType::bf16},
       {"OneElementF32", 3, 1, DType::f32},
+      {"FourLanesBf16", 101, 32, DType::bf16},
+      {"FifteenOfSixteenLanesBf16", 33, 120, DType::bf16, 8},
+      {"ThreeUnitsBf16", 37, 768, DType::bf16},
+      {"LongBf16", 9, 5120, DType::bf16},
   };
 }
 

@@ -28,6 +28,9 @@ inline std::vector<RmsNormRopeCase> rms_norm_rope_cases() {
       {"NoRotationF32", 9, 3, 20, DType::f32, false},
       {"NoRotationBf16", 9, 3, 20, DType::bf16, false, 4},
       {"ManyTokensBf16", 700, 2, 64, DType::bf16},
+      {"ThreeUnitsBf16", 37, 6, 128, DType::bf16, true, 8},
+      {"FiveUnitsBf16", 5, 10, 128, DType::bf16},
+      {"LongBf16", 9, 40, 128, DType::bf16},
   };
 }
 

@@ -1,25 +1,26 @@
 // LayerNorm and RMSNorm of rows, with affine weights or modulation, and the rotary embedding.
 //
 // The problem: [75600, 5120] bf16, 1.55 GB read and written once; scale and shift are f32 rows,
-// four
-//   times the bytes of a row of x, that every row needs.
-// Plan: a block has a thread for each 16 elements of a row and walks over rows. A thread holds its
-//   elements in registers, as they come, between the sums and the output, and has those of the next
-//   row on their way. Sums are taken in two passes over registers, mean first; the warps exchange
-//   them through one barrier each. Scale and shift lie in shared memory, the halves of each 8 in
-//   planes of their own, so that 16-byte reads hit all banks. The cosines of a row are asked for
-//   before its sums, and once for both halves of a thread's elements where the threads of a block
-//   cover whole heads.
-// Shared memory: 8 bytes an element, 40 KiB at 5120.
-// Bound: memory, for RMSNorm (3.84 TB/s at 5120 elements, with rotation 3.70, where a copy reaches
-//   4.19); the work around LayerNorm's two sums bounds it at 3.31 (1536 elements: 3.70).
-// Tried, LayerNorm (RMSNorm) at 5120: 8 elements a thread, scale and shift in registers: 2.88
-//   (3.64). 40 elements a thread: too few warps, 3.22 (3.39). Fewer registers and more blocks: 48
-//   change nothing, 40 spill, 2.69.
+// four times the bytes of a row of x, that every row needs.
+// Plan: a block of few warps takes a few rows. A thread has the same units of 8 elements in each:
+//   their scale and shift stay in its registers, and their elements come by cp.async, some rows
+//   ahead, into a ring in shared memory that no other thread reads, so that nobody waits for
+//   anybody to fill or to empty it. Each pass over a row reads it from there: as floats in
+//   registers it would take the place of scale and shift. The sums of LayerNorm are those of a warp
+//   about its own mean, which one barrier then puts together (Chan, Golub and LeVeque 1979). Rows
+//   of up to 256 elements take 4 to 32 lanes and no barrier.
+// Shared memory: 20 to 30 KiB at 5120.
+// Bound: memory. At 5120, where a copy reaches 4.23 TB/s on an H200: RMSNorm 4.14, with rotation
+//   4.08, LayerNorm 3.86; short rows of 32 to 256 elements 3.6 to 3.8.
+// Tried, LayerNorm (RMSNorm) at 5120: a block for a row, 8 elements a thread, scale and shift in
+//   registers: 2.88 (3.64); 16 elements, scale and shift in shared memory, two barriers: 3.34
+//   (3.87); 40 elements a thread: 3.22 (3.39); this ring in blocks that stay: 3.78 (3.82), filled
+//   by bulk copies 3.66 (3.82); 2 rows a block: 3.28 (4.14), 8: 3.86 (3.94), 16: 3.81 (3.87).
 // Rows that are not aligned, or longer than 8192, are read once for each sum instead, an element at
 // a time.
 #include <algorithm>
 
+#include "ops/cuda/common/cp_async.h"
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/launch.h"
 #include "ops/cuda/common/reduce.h"
@@ -41,157 +42,223 @@ struct NormRows {
   const float* cos;  // null: no rotation; [rows, half_head]
   const float* sin;
   int half_head;
+  // Block b has block_rows rows from b times block_distance on, and goes on by row_step.
+  std::int64_t block_distance, block_rows, row_step;
 };
 
-constexpr int kThreads = 512;  // at most
-constexpr int kCount = 8;      // elements that stay together: a unit
-constexpr int kUnits = 2;      // of a thread
+constexpr int kUnit = 8;  // elements that stay together
+constexpr int kLongest = 8192;
 
-template <typename In>
-struct Unit {
-  static constexpr int kWidth = 16 / sizeof(In);
-  Pack<In, kWidth> packs[kCount / kWidth];
-
-  __device__ void load(const In* from) {
-#pragma unroll
-    for (int i = 0; i < kCount / kWidth; ++i) packs[i] = load_once<In, kWidth>(from + i * kWidth);
-  }
-  __device__ float operator[](int i) const { return to_float(packs[i / kWidth].value[i % kWidth]); }
+/// How a kernel deals out rows: kLanes lanes of a warp to each, or a block where that is 0, and
+/// kUnits units to each of these threads.
+template <int kLanes_, int kUnits_>
+struct Share {
+  static constexpr int kLanes = kLanes_;
+  static constexpr int kUnits = kUnits_;
+  // Scale and shift take 16 registers a unit.
+  static constexpr int kMostThreads = kLanes > 0 ? 128 : kUnits > 2 ? 256 : 512;
 };
 
-/// The sums of up to 16 warps; those that a block has not stay zero.
-struct Partial {
-  float4 warps[kThreads / 32 / 4];
-};
-
-/// Over a block. `partial` is not to be used again before another barrier.
-__device__ inline float sum_warps(float value, Partial& partial) {
-  value = sum_lanes(value);
-  if (threadIdx.x % 32 == 0) reinterpret_cast<float*>(partial.warps)[threadIdx.x / 32] = value;
-  __syncthreads();
-  float sum = 0;
-#pragma unroll
-  for (const float4& four : partial.warps) sum += four.x + four.y + (four.z + four.w);
-  return sum;
+/// Rows that are on their way, the one in work among them.
+constexpr int depth_of(Statistic statistic, bool whole_block) {
+  return !whole_block ? 4 : statistic == Statistic::layer ? 3 : 2;
 }
+/// Of a block that takes a row at a time: few, so that blocks come and go as memory allows (whole
+/// columns of rows to blocks that stay: 3.7 to 3.8 TB/s), but LayerNorm's have twice as much to
+/// fetch before the first.
+constexpr int rows_of_block(Statistic statistic) { return statistic == Statistic::layer ? 8 : 2; }
 
-template <typename In, typename Out, Statistic kStatistic, bool kRotate>
-__global__ void __launch_bounds__(kThreads) norm_rows_kernel(const NormRows p) {
+/// The ring of a thread: places of 16 bytes, those of neighbouring threads side by side.
+template <typename In, class Share, bool kRotate>
+class Ring {
+ public:
+  static constexpr int kWidth = 16 / static_cast<int>(sizeof(In));
+  static constexpr int kPlaces = Share::kUnits * (kUnit / kWidth) + (kRotate ? 2 : 0);
+
+  __device__ explicit Ring(unsigned char* memory)
+      : memory_(memory + 16 * threadIdx.x), step_(16 * static_cast<int>(blockDim.x)) {}
+
+  __device__ void load_unit(int slot, int i, const In* from) const {
+#pragma unroll
+    for (int part = 0; part < kUnit / kWidth; ++part)
+      cp_async_16(shared_address(place(slot, i * (kUnit / kWidth) + part)), from + part * kWidth,
+                  true);
+  }
+  __device__ void load_angles(int slot, const float* cosines, const float* sines) const {
+    cp_async_16(shared_address(place(slot, kPlaces - 2)), cosines, true);
+    cp_async_16(shared_address(place(slot, kPlaces - 1)), sines, true);
+  }
+
+  __device__ void unit(int slot, int i, float (&values)[kUnit]) const {
+#pragma unroll
+    for (int part = 0; part < kUnit / kWidth; ++part) {
+      const auto pack = load_pack<In, kWidth>(
+          reinterpret_cast<const In*>(place(slot, i * (kUnit / kWidth) + part)));
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) values[part * kWidth + j] = to_float(pack.value[j]);
+    }
+  }
+  __device__ void angles(int slot, float (&cosines)[kUnit / 2], float (&sines)[kUnit / 2]) const {
+    load_floats(reinterpret_cast<const float*>(place(slot, kPlaces - 2)), cosines);
+    load_floats(reinterpret_cast<const float*>(place(slot, kPlaces - 1)), sines);
+  }
+
+ private:
+  __device__ unsigned char* place(int slot, int i) const {
+    return memory_ + (slot * kPlaces + i) * step_;
+  }
+
+  unsigned char* memory_;
+  int step_;
+};
+
+/// Keeps the compiler from carrying what it read from the ring past this place.
+__device__ inline void read_again() { asm volatile("" ::: "memory"); }
+
+template <typename In, typename Out, Statistic kStatistic, bool kRotate, class Share>
+__global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads)
+    norm_rows_kernel(const NormRows p) {
   constexpr bool kLayer = kStatistic == Statistic::layer;
-  extern __shared__ float4 affine[];  // scale's planes, then shift's
-  __shared__ Partial partial[2];
+  constexpr int kUnits = Share::kUnits;
+  constexpr bool kWholeBlock = Share::kLanes == 0;
+  constexpr int kDepth = depth_of(kStatistic, kWholeBlock);
+  static_assert(!kRotate || kWholeBlock);
+  extern __shared__ __align__(16) unsigned char memory[];
+  // Of a warp, about its own mean; and the part of the row's elements that it has.
+  __shared__ float2 partial[2][Share::kMostThreads / 32];
+  __shared__ float part_of_row[Share::kMostThreads / 32];
 
-  const int units = static_cast<int>(p.dim) / kCount;
   const int thread = static_cast<int>(threadIdx.x);
   const int threads = static_cast<int>(blockDim.x);
-  for (int i = thread; i < 2 * units; i += threads) {
-    const int place = i % 2 * units + i / 2;
-    float part[4] = {1, 1, 1, 1};
-    if (p.scale != nullptr) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) part[j] = p.scale[i * 4 + j] + p.scale_offset;
-    }
-    affine[place] = make_float4(part[0], part[1], part[2], part[3]);
-    if constexpr (kLayer) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) part[j] = p.shift != nullptr ? p.shift[i * 4 + j] : 0.0F;
-      affine[2 * units + place] = make_float4(part[0], part[1], part[2], part[3]);
-    }
-  }
-  if (thread < 2 * static_cast<int>(sizeof(Partial) / sizeof(float)))
-    reinterpret_cast<float*>(partial)[thread] = 0;
-  __syncthreads();
+  const int lanes = kWholeBlock ? threads : Share::kLanes;
+  const int lane = thread % lanes;
+  const int warp = thread / 32;
+  const int warps = threads / 32;
+  const int units = static_cast<int>(p.dim) / kUnit;
+  const float inverse_dim = 1 / static_cast<float>(p.dim);
+  const auto unit_of = [&](int i) { return i * lanes + lane; };
 
-  const auto unit_of = [&](int i) { return i * threads + thread; };
-  const In* next = static_cast<const In*>(p.x) + blockIdx.x * p.x_stride + thread * kCount;
-  Unit<In> ahead[kUnits];
-  const auto load_row = [&](std::int64_t row) {
+  const std::int64_t first = blockIdx.x * p.block_distance;
+  const std::int64_t end = min(p.rows, first + p.block_rows);
+  std::int64_t row = first + thread / lanes;
+  const Ring<In, Share, kRotate> ring(memory);
+  const auto load = [&](std::int64_t at, int slot) {
+    if (at < end) {
+      const In* x = static_cast<const In*>(p.x) + at * p.x_stride;
 #pragma unroll
-    for (int i = 0; i < kUnits; ++i) {
-      ahead[i] = {};
-      if (row < p.rows && unit_of(i) < units) ahead[i].load(next + i * threads * kCount);
+      for (int i = 0; i < kUnits; ++i)
+        if (unit_of(i) < units) ring.load_unit(slot, i, x + unit_of(i) * kUnit);
+      if constexpr (kRotate) {
+        // The same for all units of a thread: heads do not straddle the block's width.
+        const std::int64_t angle = at * p.half_head + lane * (kUnit / 2) % p.half_head;
+        ring.load_angles(slot, p.cos + angle, p.sin + angle);
+      }
     }
-    next += gridDim.x * p.x_stride;
+    cp_async_commit();
   };
-  load_row(blockIdx.x);
-
-  const bool whole_heads = kRotate && threads * kCount % (2 * p.half_head) == 0;
-  Out* out = static_cast<Out*>(p.out) + blockIdx.x * p.out_stride + thread * kCount;
-  const float count = static_cast<float>(p.dim);
-  int parity = 0;
-  for (std::int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
-    Unit<In> x[kUnits];
 #pragma unroll
-    for (int i = 0; i < kUnits; ++i) x[i] = ahead[i];
-    load_row(row + gridDim.x);
+  for (int i = 0; i < kDepth; ++i) load(row + i * p.row_step, i);
 
-    float cosines[kCount / 2];
-    float sines[kCount / 2];
-    const auto load_angles = [&](int i) {
-      const std::int64_t at = row * p.half_head + unit_of(i) * (kCount / 2) % p.half_head;
-      load_floats(p.cos + at, cosines);
-      load_floats(p.sin + at, sines);
-    };
-    if constexpr (kRotate) load_angles(0);
+  float scale[kUnits][kUnit];
+  float shift[kUnits][kUnit];
+#pragma unroll
+  for (int i = 0; i < kUnits; ++i) {
+#pragma unroll
+    for (int j = 0; j < kUnit; ++j) {
+      scale[i][j] = 1;
+      shift[i][j] = 0;
+    }
+    if (unit_of(i) >= units) continue;
+    const int at = unit_of(i) * kUnit;
+    if (p.scale != nullptr) {
+      load_floats(p.scale + at, scale[i]);
+#pragma unroll
+      for (int j = 0; j < kUnit; ++j) scale[i][j] += p.scale_offset;
+    }
+    if (kLayer && p.shift != nullptr) load_floats(p.shift + at, shift[i]);
+  }
+  if (kWholeBlock && thread < warps) {
+    int count = 0;
+    for (int i = 0; i < kUnits; ++i) count += min(max(units - (i * threads + 32 * thread), 0), 32);
+    part_of_row[thread] = static_cast<float>(count * kUnit) * inverse_dim;
+  }
+  if constexpr (kLayer && kWholeBlock) __syncthreads();
 
+  int slot = 0;
+  int parity = 0;
+  // All lanes of a warp stay until its last row is done: they meet in the sums.
+  for (std::int64_t top = first; top < end; top += p.row_step, row += p.row_step) {
+    cp_async_wait<kDepth - 1>();
     float mean = 0;
-    float squares = 0;
     if constexpr (kLayer) {
       float sum = 0;
 #pragma unroll
-      for (int i = 0; i < kUnits; ++i)
+      for (int i = 0; i < kUnits; ++i) {
+        if (unit_of(i) >= units) continue;
+        float x[kUnit];
+        ring.unit(slot, i, x);
 #pragma unroll
-        for (int j = 0; j < kCount; ++j) sum += x[i][j];
-      mean = sum_warps(sum, partial[0]) / count;
-#pragma unroll
-      for (int i = 0; i < kUnits; ++i)
-        if (unit_of(i) < units) {
-#pragma unroll
-          for (int j = 0; j < kCount; ++j) squares += (x[i][j] - mean) * (x[i][j] - mean);
-        }
-      squares = sum_warps(squares, partial[1]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < kUnits; ++i)
-#pragma unroll
-        for (int j = 0; j < kCount; ++j) squares += x[i][j] * x[i][j];
-      squares = sum_warps(squares, partial[parity]);
-      parity ^= 1;
+        for (int j = 0; j < kUnit; ++j) sum += x[j];
+      }
+      mean = kWholeBlock ? sum_lanes(sum) / (part_of_row[warp] * static_cast<float>(p.dim))
+             : sum_lanes < kWholeBlock ? 32
+                                       : Share::kLanes > (sum)*inverse_dim;
+      read_again();
     }
-    const float factor = rsqrtf(squares / count + p.epsilon);
-
+    float squares = 0;
 #pragma unroll
     for (int i = 0; i < kUnits; ++i) {
-      const int unit = unit_of(i);
-      if (unit >= units) continue;
-      float y[kCount];
+      if (unit_of(i) >= units) continue;
+      float x[kUnit];
+      ring.unit(slot, i, x);
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const float4 scale = affine[half * units + unit];
-        const float scales[4] = {scale.x, scale.y, scale.z, scale.w};
-#pragma unroll
-        for (int j = 0; j < 4; ++j)
-          y[half * 4 + j] = (x[i][half * 4 + j] - mean) * factor * scales[j];
-        if constexpr (kLayer) {
-          const float4 shift = affine[(2 + half) * units + unit];
-          const float shifts[4] = {shift.x, shift.y, shift.z, shift.w};
-#pragma unroll
-          for (int j = 0; j < 4; ++j) y[half * 4 + j] += shifts[j];
-        }
+      for (int j = 0; j < kUnit; ++j) squares += (x[j] - mean) * (x[j] - mean);
+    }
+    float variance = sum_lanes < kWholeBlock ? 32 : Share::kLanes > (squares)*inverse_dim;
+    if constexpr (kWholeBlock) {
+      if (thread % 32 == 0) partial[parity][warp] = {mean, variance};
+      __syncthreads();
+      mean = 0;
+      variance = 0;
+      if constexpr (kLayer)
+        for (int w = 0; w < warps; ++w) mean += part_of_row[w] * partial[parity][w].x;
+      for (int w = 0; w < warps; ++w) {
+        const float2 of_warp = partial[parity][w];
+        const float off = of_warp.x - mean;
+        variance += kLayer ? of_warp.y + part_of_row[w] * off * off : of_warp.y;
       }
-      if constexpr (kRotate) {
-        if (i > 0 && !whole_heads) load_angles(i);
+      parity ^= 1;
+    }
+    read_again();
+
+    const float factor = rsqrtf(variance + p.epsilon);
+    float cosines[kUnit / 2];
+    float sines[kUnit / 2];
+    if constexpr (kRotate) ring.angles(slot, cosines, sines);
+    Out* out = static_cast<Out*>(p.out) + row * p.out_stride;
 #pragma unroll
-        for (int j = 0; j < kCount; j += 2) {
+    for (int i = 0; i < kUnits; ++i) {
+      if (unit_of(i) >= units || row >= end) continue;
+      float x[kUnit];
+      ring.unit(slot, i, x);
+      float y[kUnit];
+#pragma unroll
+      for (int j = 0; j < kUnit; ++j)
+        y[j] = kLayer ? (x[j] - mean) * factor * scale[i][j] + shift[i][j]
+                      : x[j] * factor * scale[i][j];
+      if constexpr (kRotate) {
+#pragma unroll
+        for (int j = 0; j < kUnit; j += 2) {
           const float even = y[j];
           const float odd = y[j + 1];
           y[j] = even * cosines[j / 2] - odd * sines[j / 2];
           y[j + 1] = even * sines[j / 2] + odd * cosines[j / 2];
         }
       }
-      store_floats(out + i * threads * kCount, y);
+      store_floats(out + unit_of(i) * kUnit, y);
     }
-    out += gridDim.x * p.out_stride;
+    load(row + kDepth * p.row_step, slot);
+    slot = slot + 1 == kDepth ? 0 : slot + 1;
   }
 }
 
@@ -240,34 +307,73 @@ __global__ void __launch_bounds__(kAnyThreads) norm_any_rows_kernel(NormRows p) 
 }
 
 template <typename Kernel>
-void launch(Kernel kernel, int threads, int shared_bytes, const NormRows& p, std::string_view op,
-            const Context& context) {
-  int resident = 0;
-  if (shared_bytes > 0)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-          op);
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, shared_bytes),
-        op);
-  const std::int64_t blocks =
-      std::min<std::int64_t>(p.rows, std::max(resident, 1) * device_facts().multiprocessors);
+void launch(Kernel kernel, std::int64_t blocks, int threads, int shared_bytes, const NormRows& p,
+            std::string_view op, const Context& context) {
   kernel<<<static_cast<unsigned>(blocks), threads, shared_bytes, stream_of(context)>>>(p);
   check_launch(op);
 }
 
-template <typename In, typename Out, Statistic kStatistic, bool kRotate>
-void launch_units(const NormRows& p, std::string_view op, const Context& context) {
-  const int units = static_cast<int>(p.dim) / kCount;
-  const int threads = ceil_div(ceil_div(units, kUnits), 32) * 32;
-  const int bytes =
-      units * kCount * static_cast<int>(sizeof(float)) * (kStatistic == Statistic::layer ? 2 : 1);
-  launch(norm_rows_kernel<In, Out, kStatistic, kRotate>, threads, bytes, p, op, context);
+/// Blocks of a kernel that fit on the GPU at a time.
+template <typename Kernel>
+std::int64_t resident_blocks(Kernel kernel, int threads, int shared_bytes, std::string_view op) {
+  int resident = 0;
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, shared_bytes),
+        op);
+  return std::int64_t{std::max(resident, 1)} * device_facts().multiprocessors;
 }
 
-bool fits_units(const NormRows& p) {
-  return p.dim % kCount == 0 && p.dim / kCount <= kThreads * kUnits && aligned_to(p.x, 16) &&
-         p.x_stride % kCount == 0 && aligned_to(p.out, 16) && p.out_stride % kCount == 0 &&
-         (p.cos == nullptr ||
-          (2 * p.half_head % kCount == 0 && aligned_to(p.cos, 16) && aligned_to(p.sin, 16)));
+/// False where the kernel does not take these rows.
+template <typename In, typename Out, Statistic kStatistic, bool kRotate, class Share>
+bool try_launch(NormRows p, std::string_view op, const Context& context) {
+  constexpr bool kWholeBlock = Share::kLanes == 0;
+  const int units = static_cast<int>(p.dim) / kUnit;
+  const int threads =
+      kWholeBlock ? ceil_div(ceil_div(units, Share::kUnits), 32) * 32 : Share::kMostThreads;
+  const int bytes =
+      16 * Ring<In, Share, kRotate>::kPlaces * depth_of(kStatistic, kWholeBlock) * threads;
+  if (threads > Share::kMostThreads || bytes > device_facts().shared_memory_per_block) return false;
+  if (kRotate && threads * kUnit % (2 * p.half_head) != 0) return false;
+  const auto kernel = norm_rows_kernel<In, Out, kStatistic, kRotate, Share>;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), op);
+  std::int64_t blocks;
+  if constexpr (kWholeBlock) {
+    p.block_distance = p.block_rows = rows_of_block(kStatistic);
+    p.row_step = 1;
+    blocks = ceil_div(p.rows, p.block_rows);
+  } else {
+    p.block_distance = threads / Share::kLanes;
+    p.block_rows = p.rows;
+    blocks =
+        std::min(ceil_div(p.rows, p.block_distance), resident_blocks(kernel, threads, bytes, op));
+    p.row_step = blocks * p.block_distance;
+  }
+  launch(kernel, blocks, threads, bytes, p, op, context);
+  return true;
+}
+
+template <typename In, typename Out, Statistic kStatistic, bool kRotate>
+bool launch_units(const NormRows& p, std::string_view op, const Context& context) {
+  if (p.dim % kUnit != 0 || p.dim > kLongest || !aligned_to(p.scale, 16) ||
+      !aligned_to(p.shift, 16) || !aligned_to(p.x, 16) || p.x_stride % kUnit != 0 ||
+      !aligned_to(p.out, 16) || p.out_stride % kUnit != 0)
+    return false;
+  if (kRotate && (2 * p.half_head % kUnit != 0 || !aligned_to(p.cos, 16) || !aligned_to(p.sin, 16)))
+    return false;
+  const auto run = [&](auto share) {
+    return try_launch<In, Out, kStatistic, kRotate, decltype(share)>(p, op, context);
+  };
+  // What models compute in, in the share that leaves no lane idle.
+  if constexpr (sizeof(In) == 2 && sizeof(Out) == 2) {
+    if constexpr (!kRotate) {
+      if (p.dim <= 4 * kUnit) return run(Share<4, 1>());
+      if (p.dim <= 8 * kUnit) return run(Share<8, 1>());
+      if (p.dim <= 16 * kUnit) return run(Share<16, 1>());
+      if (p.dim <= 32 * kUnit) return run(Share<32, 1>());
+    }
+    if (p.dim % (5 * 32 * kUnit) == 0 && run(Share<0, 5>())) return true;
+    if (p.dim % (3 * 32 * kUnit) == 0 && run(Share<0, 3>())) return true;
+  }
+  return run(Share<0, 2>());
 }
 
 template <Statistic kStatistic>
@@ -278,15 +384,16 @@ void norm_rows(const NormRows& p, DType in, DType out, std::string_view op,
     with_float_type(out, [&](auto out_element) {
       using In = decltype(in_element);
       using Out = decltype(out_element);
-      if (!fits_units(p)) {
-        launch(norm_any_rows_kernel<In, Out, kStatistic>, kAnyThreads, 0, p, op, context);
-        return;
+      if constexpr (kStatistic == Statistic::layer) {
+        if (launch_units<In, Out, kStatistic, false>(p, op, context)) return;
+      } else if constexpr (std::is_same_v<In, Out>) {
+        if (p.cos != nullptr ? launch_units<In, Out, kStatistic, true>(p, op, context)
+                             : launch_units<In, Out, kStatistic, false>(p, op, context))
+          return;
       }
-      if constexpr (kStatistic == Statistic::rms && std::is_same_v<In, Out>) {
-        if (p.cos != nullptr) return launch_units<In, Out, kStatistic, true>(p, op, context);
-      }
-      if constexpr (kStatistic == Statistic::layer || std::is_same_v<In, Out>)
-        launch_units<In, Out, kStatistic, false>(p, op, context);
+      const auto kernel = norm_any_rows_kernel<In, Out, kStatistic>;
+      launch(kernel, std::min(p.rows, resident_blocks(kernel, kAnyThreads, 0, op)), kAnyThreads, 0,
+             p, op, context);
     });
   });
 }
