@@ -71,6 +71,7 @@
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
 #include "ops/cuda/conv3d_hopper/conv3d.h"
+#include "ops/cuda/few_keys_hopper/few_keys.h"
 #include "ops/cuda/kmeans_hopper/kmeans_hopper.h"
 #include "ops/cuda/linear_hopper/linear.h"
 #include "ops/cuda/linear_hopper/linear_fp8.h"
@@ -127,6 +128,7 @@ template <>
 Entries<AttentionParams> cuda_entries() {
   return SPARSEVID_ON_CUDA(
       SPARSEVID_ON_HOPPER(
+          entry<cuda::few_keys_hopper, cuda::few_keys_hopper_refusal>("cuda_hopper_few_keys"),
           entry<cuda::attention_hopper, cuda::attention_hopper_refusal>("cuda_hopper"), )
           entry<cuda::attention_mma, cuda::attention_mma_refusal>("cuda_mma"),
       entry<cuda::attention_products, cuda::attention_products_refusal>("cuda_products"));

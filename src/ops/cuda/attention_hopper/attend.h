@@ -51,9 +51,10 @@ class IssueTurnOfSome : public IssueTurn<kWarpgroups> {
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)` until logits can be computed,
 /// `last()` whether the tile waited for last is the last one, `apply(s)` its mask or bias,
 /// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`. There is at least one tile.
-/// Leaves o unnormalised; `turn` advances past the tiles.
-template <class Tile, class Keys, class Issue, class QueriesDone>
-__device__ void attend(const AttentionShared<Tile>& shared, int warpgroup, Keys& keys,
+/// Leaves o unnormalised; `turn` advances past the tiles. `shared` has q, k and v as
+/// AttentionShared.
+template <class Tile, class Shared, class Keys, class Issue, class QueriesDone>
+__device__ void attend(const Shared& shared, int warpgroup, Keys& keys,
                        PipelineTurn<Tile::kStages>& turn, const Issue& issue,
                        OnlineSoftmax& softmax, float (&o)[Tile::kHeadDim / 2],
                        QueriesDone queries_done) {

@@ -56,6 +56,16 @@ __device__ inline void copy_bytes(void* shared, const void* global, std::uint32_
       : "memory");
 }
 
+/// A box from shared memory to `map`, but for what lies outside, as a bulk group of its own.
+__device__ inline void store_box(const CUtensorMap& map, const void* shared, int x, int y, int z,
+                                 int w) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];\n"
+      "cp.async.bulk.commit_group;" ::"l"(&map),
+      "r"(shared_address(shared)), "r"(x), "r"(y), "r"(z), "r"(w)
+      : "memory");
+}
+
 /// 16 bytes, or zeros where `valid` is false, as a thread's own cp.async.
 __device__ inline void copy_16_bytes(std::uint32_t shared, const void* global, bool valid,
                                      std::uint64_t policy) {

@@ -44,6 +44,18 @@ __device__ inline std::uint64_t wgmma_operand(const void* shared, int row_groups
       "+f"(d[i + 6]), "+f"(d[i + 7])
 
 /// d = a b, or d += a b if `add`; both from shared memory with k contiguous.
+__device__ inline void wgmma_ss(float (&d)[32], std::uint64_t a, std::uint64_t b, bool add) {
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+      "}, %32, %33, add, 1, 1, 0, 0;\n}\n"
+      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16), SPARSEVID_EIGHT(d, 24)
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+}
+
+/// d = a b, or d += a b if `add`; both from shared memory with k contiguous.
 __device__ inline void wgmma_ss(float (&d)[40], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(
       "{\n.reg .pred add;\nsetp.ne.b32 add, %42, 0;\n"
