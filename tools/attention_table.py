@@ -5,8 +5,8 @@
         --prompts 4 --json bench/results/attention_quality.json [-- flags of generate]
 
 For every prompt one dense run, then one run per method, switch and density with the same seed; PSNR and SSIM are those of
-`sparsevid compare`, seconds those of the run reports, of runs at the same time if --jobs is not 1. --timed-densities
-repeats one prompt's runs of the methods one after the other, for seconds that can be compared. Needs nothing but
+`sparsevid compare`, seconds those of the run reports; with more than one of --jobs they would say nothing and are left out.
+--timed-densities repeats one prompt's runs of the methods one after the other, for seconds that can be compared. Needs nothing but
 Python's standard library; tools/plot_attention.py draws the result.
 """
 
@@ -79,9 +79,12 @@ def measure(runner, number, prompt, row, method, density, flags, dense):
     quality = runner.compare(clip, sparse)
     sparse.unlink()
     print(f"# {prompt[:40]:40} {row:22} {density:.2f} {quality['overall_psnr']:.2f} dB", file=sys.stderr, flush=True)
-    return {"row": row, "density": density, "prompt": prompt, "psnr": quality["overall_psnr"],
-            "ssim": quality["mean_ssim"], "measured_density": report["attention"]["sparse_density"], **seconds(report),
-            **{f"dense_{name}": value for name, value in seconds(dense_report).items()}, "machine": report["machine"]}
+    found = {"row": row, "density": density, "prompt": prompt, "psnr": quality["overall_psnr"],
+             "ssim": quality["mean_ssim"], "measured_density": report["attention"]["sparse_density"]}
+    if runner.arguments.jobs == 1:
+        found.update(seconds(report))
+        found.update({f"dense_{name}": value for name, value in seconds(dense_report).items()})
+    return {**found, "machine": report["machine"]}
 
 
 def timed(runner, prompt, densities):
