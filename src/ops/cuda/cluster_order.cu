@@ -118,7 +118,16 @@ __global__ void place_tokens(const Sort sort) {
   const int last = min(first + kTokensOfWarp, sort.count);
   const int* labels = sort.labels + head * sort.labels_stride;
   int* own = counters + warp * sort.clusters;
-  for (int i = first + lane; i < last; i += 32) atomicAdd(&own[labels[i]], 1);
+  // All labels of the lane, asked for at once; -1 behind the end.
+  int label[kTokensOfWarp / 32];
+#pragma unroll
+  for (int i = 0; i < kTokensOfWarp / 32; ++i) {
+    const int token = first + 32 * i + lane;
+    label[i] = token < last ? labels[token] : -1;
+  }
+#pragma unroll
+  for (const int l : label)
+    if (l >= 0) atomicAdd(&own[l], 1);
   __syncthreads();
   const int* begins =
       sort.begins + (static_cast<std::int64_t>(head) * sort.pieces + blockIdx.x) * sort.clusters;
@@ -132,16 +141,15 @@ __global__ void place_tokens(const Sort sort) {
   }
   __syncthreads();
   int* order = sort.order + head * sort.order_stride;
-  for (int i = first; i < last; i += 32) {
-    const bool inside = i + lane < last;
-    const unsigned all = __ballot_sync(0xffffffffU, inside);
-    if (inside) {
-      const int label = labels[i + lane];
-      const unsigned same = __match_any_sync(all, label);
-      const int place = own[label];
+#pragma unroll
+  for (int i = 0; i < kTokensOfWarp / 32; ++i) {
+    const unsigned all = __ballot_sync(~0u, label[i] >= 0);
+    if (label[i] >= 0) {
+      const unsigned same = __match_any_sync(all, label[i]);
+      const int place = own[label[i]];
       __syncwarp(all);
-      if (lane == __ffs(same) - 1) own[label] = place + __popc(same);
-      order[place + __popc(same & ((1U << lane) - 1))] = i + lane;
+      if (lane == __ffs(same) - 1) own[label[i]] = place + __popc(same);
+      order[place + __popc(same & ((1U << lane) - 1))] = first + 32 * i + lane;
     }
     __syncwarp();
   }
