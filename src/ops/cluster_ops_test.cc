@@ -150,6 +150,25 @@ TEST(ClusterScores, are_the_mean_mass_that_the_queries_of_a_cluster_give_each_ke
   }
 }
 
+// The GPU deals means out to blocks that exchange their parts of a softmax.
+TEST(ClusterScores, take_as_many_clusters_of_keys_as_there_are) {
+  for (const std::int64_t head_dim : {64, 128}) {
+    for (const int clusters : {161, 390, 1100}) {
+      const Tensor q = random_tensor({1, 90, head_dim}, 2, DType::bf16);
+      const Ordered queries = ordered(1, 90, 4, 3);
+      const Ordered keys = ordered(1, 3000, clusters, 4);
+      const Tensor k_mean = random_tensor({1, clusters, head_dim}, 5, DType::f32, {.mean = 2});
+      const double scale = 2 / std::sqrt(static_cast<double>(head_dim));
+      const Tensor expected = expected_scores(q, queries, k_mean, keys.offsets, scale, 4);
+      const Tensor scores(DType::f32, {1, 4, clusters});
+      with_each_implementation(cluster_scores_implementations(),
+                               ClusterScoresParams{q, queries.order, queries.offsets, k_mean,
+                                                   keys.offsets, scale, scores},
+                               [&] { EXPECT_TRUE(close(scores, expected, 8e-3)); });
+    }
+  }
+}
+
 TEST(ClusterScores, take_centroids_as_queries_too) {
   const Tensor q = random_tensor({2, 11, 32}, 2);
   Ordered each{Tensor(DType::i32, {2, 11}), {}, {}};

@@ -1,7 +1,7 @@
 // The tensor cores through registers (sm_80 and later): one warp, 16 x 8 x 16, bf16 into f32.
 #pragma once
 
-#include <cuda_bf16.h>
+#include "ops/cuda/common/pack_bf16.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -15,13 +15,6 @@ __device__ inline void mma_bf16(float (&sums)[4], const unsigned (&a)[4], unsign
       "{%8, %9}, {%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-/// Two floats rounded to bf16, `low` in the lower half.
-__device__ inline unsigned pack_bf16(float low, float high) {
-  unsigned packed;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
-  return packed;
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -5,11 +5,10 @@
 // columns of it, rounded to bf16, are the a operand of a product over those 16 columns.
 #pragma once
 
-#include <cuda_bf16.h>
-
 #include <cstdint>
 
 #include "ops/cuda/common/mbarrier.h"
+#include "ops/cuda/common/pack_bf16.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -199,10 +198,5 @@ __device__ inline void wgmma_rs(float (&d)[64], const std::uint32_t (&a)[4], std
 }
 
 #undef SPARSEVID_EIGHT
-
-__device__ inline std::uint32_t pack_bf16(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return *reinterpret_cast<const std::uint32_t*>(&pair);
-}
 
 }  // namespace sparsevid::ops::cuda

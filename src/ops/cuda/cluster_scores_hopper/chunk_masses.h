@@ -1,0 +1,166 @@
+// What a warpgroup does with the logits of 64 queries and a tile of means in its registers.
+//
+// A thread holds the logits as wgmma.h says: of rows r and r + 8 two neighbouring columns of every
+// 8. Their exponentials, rounded to bf16 and packed by columns, are exactly the left operand of
+// mma.sync with k along the columns, and, transposed on the way through shared memory, the right
+// operand with k along the rows. So both sums, over the columns and over the rows, are products of
+// small matrices whose other side is a vector, split into two bf16 so that it loses nothing.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "ops/cuda/common/ldmatrix.h"
+#include "ops/cuda/common/mbarrier.h"
+#include "ops/cuda/common/mma_sync.h"
+
+namespace sparsevid::ops::cuda {
+
+__device__ inline float power_of_two(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+
+constexpr int blocks_of_16(int columns) { return (columns + 15) / 16; }
+
+/// The exponentials of a tile, relative to the largest logit of each row.
+template <int kTile>
+struct TileMasses {
+  // [block of 8 columns][row r, row r + 8]; zeros behind the last one
+  std::uint32_t packed[4 * blocks_of_16(kTile)];
+  float largest[2];  // of the rows, in base 2
+
+  __device__ void take(const float (&logits)[kTile / 2], float scale) {
+    float most[2] = {logits[0], logits[2]};
+#pragma unroll
+    for (int j = 0; j < kTile / 8; ++j)
+#pragma unroll
+      for (int r = 0; r < 2; ++r)
+        most[r] = fmaxf(most[r], fmaxf(logits[4 * j + 2 * r], logits[4 * j + 2 * r + 1]));
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      most[r] = fmaxf(most[r], __shfl_xor_sync(~0u, most[r], 1));
+      most[r] = fmaxf(most[r], __shfl_xor_sync(~0u, most[r], 2));
+      largest[r] = most[r] * scale;
+    }
+#pragma unroll
+    for (int j = 0; j < kTile / 8; ++j)
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const float low = power_of_two(fmaf(logits[4 * j + 2 * r], scale, -largest[r]));
+        const float high = power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, -largest[r]));
+        packed[2 * j + r] = pack_bf16(low, high);
+      }
+#pragma unroll
+    for (int i = kTile / 4; i < 4 * blocks_of_16(kTile); ++i) packed[i] = 0;
+  }
+};
+
+/// Where a lane finds its part of the sizes of clusters as the right operand: column 0 of it holds
+/// their upper halves, column 1 the lower ones, the others zeros.
+template <int kTile>
+struct TileSizes {
+  static constexpr int kBlocks = blocks_of_16(kTile);
+  uint2 parts[3][kBlocks][4];
+
+  /// From kTile sizes; `thread` of `threads`.
+  __device__ void fill(const float* sizes, int thread, int threads) {
+    for (int i = thread; i < kBlocks * 8; i += threads) {
+      const int column = i / 8 * 16 + i % 2 * 8 + i / 2 % 4 * 2;
+      const float2 size = column < kTile ? float2{sizes[column], sizes[column + 1]} : float2{};
+      const std::uint32_t upper = pack_bf16(size.x, size.y);
+      const float2 rest = {size.x - __uint_as_float(upper << 16),
+                           size.y - __uint_as_float(upper & 0xffff0000U)};
+      const auto place = [&](int part) {
+        return reinterpret_cast<std::uint32_t*>(&parts[part][0][0]) + i;
+      };
+      *place(0) = upper;
+      *place(1) = pack_bf16(rest.x, rest.y);
+      *place(2) = 0;
+    }
+  }
+  __device__ const uint2* of_lane(int lane) const {
+    return &parts[lane / 4 < 2 ? lane / 4 : 2][0][lane % 4];
+  }
+};
+
+/// The sums of the exponentials of rows r and r + 8, each times its cluster's size; in the first of
+/// the four lanes that share the rows.
+template <int kTile>
+__device__ float2 add_columns(const TileMasses<kTile>& masses, const uint2* sizes) {
+  float sums[2][4] = {};
+#pragma unroll
+  for (int block = 0; block < TileSizes<kTile>::kBlocks; ++block) {
+    const uint2 size = sizes[4 * block];
+    const unsigned* packed = &masses.packed[4 * block];
+    const unsigned a[4] = {packed[0], packed[1], packed[2], packed[3]};
+    mma_bf16(sums[block % 2], a, size.x, size.y);
+  }
+  return {sums[0][0] + sums[1][0] + (sums[0][1] + sums[1][1]),
+          sums[0][2] + sums[1][2] + (sums[0][3] + sums[1][3])};
+}
+
+/// Room of a warp for its 16 rows of a tile: 16 bytes more a row spread them over the banks.
+template <int kTile>
+struct WarpTile {
+  alignas(16) unsigned char rows[16][32 * blocks_of_16(kTile) + 16];
+};
+
+/// Four 8 x 8 matrices of 16-bit elements to shared memory: lane 8 m + r gives the address of row r
+/// of matrix m, and has of each matrix row lane / 4, columns 2 (lane % 4) and the next.
+__device__ inline void stmatrix_x4(const unsigned* fragment, unsigned address) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+               "r"(fragment[0]), "r"(fragment[1]), "r"(fragment[2]), "r"(fragment[3])
+               : "memory");
+}
+
+/// Where a lane begins in such room. Matrices 0 and 1 are rows 0 to 7 and 8 to 15 of 8 columns, 2
+/// and 3 of the next 8.
+template <int kTile>
+__device__ unsigned place_of_lane(WarpTile<kTile>& room, int lane) {
+  return shared_address(&room.rows[lane % 16][lane / 16 * 16]);
+}
+
+template <int kTile>
+__device__ void store_masses(const TileMasses<kTile>& masses, WarpTile<kTile>& room, int lane) {
+  const unsigned place = place_of_lane(room, lane);
+#pragma unroll
+  for (int j = 0; j < kTile / 8; j += 2) stmatrix_x4(&masses.packed[2 * j], place + j * 16);
+}
+
+/// Adds up the rows of each column of stored masses, weighed by `factor` of rows r and r + 8, over
+/// the warp's 16 rows. Two partial sums of each column go to `of_warp` and `pitch` floats behind.
+template <int kTile>
+__device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], float* of_warp, int pitch,
+                         int lane) {
+  const unsigned place = place_of_lane(room, lane);
+  unsigned a[4] = {};
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const float low = __shfl_sync(~0u, factor[r], lane % 4 * 8);
+    const float high = __shfl_sync(~0u, factor[r], lane % 4 * 8 + 4);
+    const unsigned upper = pack_bf16(low, high);
+    const unsigned rest =
+        pack_bf16(low - __uint_as_float(upper << 16), high - __uint_as_float(upper & 0xffff0000U));
+    a[2 * r] = lane < 4 ? upper : lane < 8 ? rest : 0;
+  }
+  // First all loads, then all products, then all stores, or each would wait for its own.
+  constexpr int kBlocks = blocks_of_16(kTile);
+  unsigned b[kBlocks][4];
+#pragma unroll
+  for (int block = 0; block < kBlocks; ++block)
+    ldmatrix_x4_transposed(b[block], place + block * 32);
+  float sums[2 * kBlocks][4] = {};
+#pragma unroll
+  for (int j = 0; j < 2 * kBlocks; ++j)
+    mma_bf16(sums[j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+  if (lane >= 8) return;
+  float* const own = of_warp + lane / 4 * pitch + lane % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < kTile / 8; ++j)
+    *reinterpret_cast<float2*>(own + 8 * j) = {sums[j][0], sums[j][1]};
+}
+
+}  // namespace sparsevid::ops::cuda
