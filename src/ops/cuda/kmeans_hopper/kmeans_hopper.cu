@@ -11,7 +11,7 @@
 //   against 128 lanes.
 #include "ops/cuda/kmeans_hopper/kmeans_hopper.h"
 
-#include "ops/cuda/common/elements.h"
+#include "ops/cuda/common/tensor_map.h"
 #include "ops/cuda/kmeans/lloyd.h"
 #include "ops/cuda/kmeans_hopper/pack_centroids.h"
 #include "ops/cuda/kmeans_hopper/row_products.h"
@@ -40,13 +40,11 @@ template <int kDimension, int kTileSize>
 struct Assignment {
   static constexpr int kDim = kDimension;
   static constexpr int kTile = kTileSize;
-  static constexpr int kPasses = 1;
-  static constexpr int kExtraBytes = 0;
+  static constexpr int kRowBytes = kRowsOfBlock * kDim * 2;
   static constexpr std::uint32_t kWhich = 31;  // the bits of a value that say where it was
   static_assert(kTile / 4 <= 32);
 
-  const __nv_bfloat16* x;
-  std::int64_t head_stride, row_stride;
+  CUtensorMap x;  // boxes of kRowsOfBlock rows, all columns
   int count, clusters, blocks_of_head, items, tile_count;
   const unsigned char* packed;
   int* labels;
@@ -66,11 +64,14 @@ struct Assignment {
   __device__ int first_row(int item, const RowHalf& half) const {
     return item % blocks_of_head * kRowsOfBlock + half.which * 64 + half.upper;
   }
-  __device__ void find_rows(int item, const RowHalf& half, const void* (&rows)[2]) const {
-    const int row = first_row(item, half);
-    const __nv_bfloat16* head = x + item / blocks_of_head * head_stride;
-    rows[0] = head + min(row, count - 1) * row_stride;
-    rows[1] = head + min(row + 8, count - 1) * row_stride;
+  /// Behind the last row come zeros, whose labels nobody writes.
+  __device__ void bring_rows(int item, unsigned char* rows, Barrier* filled) const {
+    barrier_arrive_expect(filled, kRowBytes);
+    copy_box(rows, x, filled, 0, item % blocks_of_head * kRowsOfBlock, 0, item / blocks_of_head,
+             l2_give_up());
+  }
+  __device__ static int row_place(int row, int i) {
+    return i / 8 * kRowsOfBlock * 128 + row * 128 + (i % 8 ^ row % 8) * 16;
   }
   __device__ void begin(int, const RowHalf&, Half& state) const {
     state.best[0] = state.best[1] = kInfinity;
@@ -85,9 +86,8 @@ struct Assignment {
         : "r"(__float_as_uint(value)), "r"(mask), "r"(place));
     return __uint_as_float(bits);
   }
-  template <int kPass>
   __device__ void consume(int tile, const float (&sums)[kTile / 2], const float* half_norms,
-                          const RowHalf& half, Half& state, unsigned char*) const {
+                          const RowHalf& half, Half& state) const {
     const auto* pairs = reinterpret_cast<const float2*>(half_norms) + half.quarter;
     std::uint32_t mask = ~kWhich;
     asm("" : "+r"(mask));
@@ -143,6 +143,7 @@ class HopperAssign : public AssignStep {
   }
 
   void run(const LloydState& state, const KMeansParams& params, Context& context) override {
+    if (state.count == 0) return;
     with_tile(state.dim, tile_, [&](auto dim, auto tile) {
       constexpr int kDim = decltype(dim)::value;
       constexpr int kTile = decltype(tile)::value;
@@ -151,9 +152,7 @@ class HopperAssign : public AssignStep {
       launch_pack_centroids<kDim, kTile>(source, state.heads, tile_count_, packed_, "kmeans",
                                          context);
       Assignment<kDim, kTile> job{};
-      job.x = device_pointer<const __nv_bfloat16>(params.x);
-      job.head_stride = params.x.stride(0);
-      job.row_stride = params.x.stride(1);
+      job.x = head_rows_map(params.x, kRowsOfBlock, kDim / 64);
       job.count = state.count;
       job.clusters = state.clusters;
       job.blocks_of_head = ceil_div(state.count, kRowsOfBlock);
@@ -180,9 +179,7 @@ std::string kmeans_hopper_refusal(const KMeansParams& params, const Context&) {
   if (device_facts().compute_capability != 90) return "the GPU is not a Hopper";
   if (x.dtype() != DType::bf16) return "x is not bf16";
   if (x.size(2) != 64 && x.size(2) != 128) return "head_dim is neither 64 nor 128";
-  if (!aligned_to(x.data(), 16) || x.stride(0) % 8 != 0 || x.stride(1) % 8 != 0)
-    return "rows are not aligned to 16 bytes";
-  return {};
+  return head_rows_refusal(x);
 }
 
 void kmeans_hopper(const KMeansParams& params, Context& context) {
