@@ -122,6 +122,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
   constexpr int kUnits = Share::kUnits;
   constexpr bool kWholeBlock = Share::kLanes == 0;
   constexpr int kDepth = depth_of(kStatistic, kWholeBlock);
+  constexpr int kSumLanes = kWholeBlock ? 32 : Share::kLanes;
   static_assert(!kRotate || kWholeBlock);
   extern __shared__ __align__(16) unsigned char memory[];
   // Of a warp, about its own mean; and the part of the row's elements that it has.
@@ -138,27 +139,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
   const float inverse_dim = 1 / static_cast<float>(p.dim);
   const auto unit_of = [&](int i) { return i * lanes + lane; };
 
-  const std::int64_t first = blockIdx.x * p.block_distance;
-  const std::int64_t end = min(p.rows, first + p.block_rows);
-  std::int64_t row = first + thread / lanes;
-  const Ring<In, Share, kRotate> ring(memory);
-  const auto load = [&](std::int64_t at, int slot) {
-    if (at < end) {
-      const In* x = static_cast<const In*>(p.x) + at * p.x_stride;
-#pragma unroll
-      for (int i = 0; i < kUnits; ++i)
-        if (unit_of(i) < units) ring.load_unit(slot, i, x + unit_of(i) * kUnit);
-      if constexpr (kRotate) {
-        // The same for all units of a thread: heads do not straddle the block's width.
-        const std::int64_t angle = at * p.half_head + lane * (kUnit / 2) % p.half_head;
-        ring.load_angles(slot, p.cos + angle, p.sin + angle);
-      }
-    }
-    cp_async_commit();
-  };
-#pragma unroll
-  for (int i = 0; i < kDepth; ++i) load(row + i * p.row_step, i);
-
+  // Before the rows: what is in the first cache waits behind what is not.
   float scale[kUnits][kUnit];
   float shift[kUnits][kUnit];
 #pragma unroll
@@ -184,6 +165,27 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
   }
   if constexpr (kLayer && kWholeBlock) __syncthreads();
 
+  const std::int64_t first = blockIdx.x * p.block_distance;
+  const std::int64_t end = min(p.rows, first + p.block_rows);
+  std::int64_t row = first + thread / lanes;
+  const Ring<In, Share, kRotate> ring(memory);
+  const auto load = [&](std::int64_t at, int slot) {
+    if (at < end) {
+      const In* x = static_cast<const In*>(p.x) + at * p.x_stride;
+#pragma unroll
+      for (int i = 0; i < kUnits; ++i)
+        if (unit_of(i) < units) ring.load_unit(slot, i, x + unit_of(i) * kUnit);
+      if constexpr (kRotate) {
+        // The same for all units of a thread: heads do not straddle the block's width.
+        const std::int64_t angle = at * p.half_head + lane * (kUnit / 2) % p.half_head;
+        ring.load_angles(slot, p.cos + angle, p.sin + angle);
+      }
+    }
+    cp_async_commit();
+  };
+#pragma unroll
+  for (int i = 0; i < kDepth; ++i) load(row + i * p.row_step, i);
+
   int slot = 0;
   int parity = 0;
   // All lanes of a warp stay until its last row is done: they meet in the sums.
@@ -200,9 +202,8 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
 #pragma unroll
         for (int j = 0; j < kUnit; ++j) sum += x[j];
       }
-      mean = kWholeBlock ? sum_lanes(sum) / (part_of_row[warp] * static_cast<float>(p.dim))
-             : sum_lanes < kWholeBlock ? 32
-                                       : Share::kLanes > (sum)*inverse_dim;
+      mean = sum_lanes<kSumLanes>(sum) * inverse_dim;
+      if constexpr (kWholeBlock) mean /= part_of_row[warp];
       read_again();
     }
     float squares = 0;
@@ -214,7 +215,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
 #pragma unroll
       for (int j = 0; j < kUnit; ++j) squares += (x[j] - mean) * (x[j] - mean);
     }
-    float variance = sum_lanes < kWholeBlock ? 32 : Share::kLanes > (squares)*inverse_dim;
+    float variance = sum_lanes<kSumLanes>(squares) * inverse_dim;
     if constexpr (kWholeBlock) {
       if (thread % 32 == 0) partial[parity][warp] = {mean, variance};
       __syncthreads();

@@ -9,9 +9,9 @@
 //   beside the latter. Outputs leave through the copy engine.
 // Shared memory: 1 or 2 tiles of keys and of values, 4 to 6 of queries, one of outputs for each
 //   warpgroup: 160 to 224 KiB.
-// Bound: memory at 64 keys: .416 ms at 40 x 75,600 x 128 on an H200, 88 % of a copy's rate (.365).
-//   Copying queries to outputs head by head in the same pieces of 256 bytes takes .425. 128 keys:
-//   .484 ms, 75 %; 176: .626: softmax and products of two warpgroups.
+// Bound: memory at 64 keys: .417 ms at 40 x 75,600 x 128 on an H200, 88 % of a copy's rate. Copying
+//   queries to outputs head by head in the same pieces of 256 bytes takes .425. 128 keys: .440 ms,
+//   176: .571: softmax and products of two warpgroups.
 // Tried: items head by head, registers stored directly: .430. Outputs through the place of their
 //   queries: it would come back too late for the next ones. Three warpgroups at 128 keys: spills.
 #pragma once

@@ -5,8 +5,8 @@
 //   of queries is done after a few tiles of keys; and every key can have a bias.
 // Shared memory: two rounds of queries, two tiles each of keys and values: 192 KiB.
 // Bound: tensor cores, and how well the first and last products of a tile of queries overlap with
-//   those of the other warpgroup: 1.34 ms at 40 x 75,600 x 128 and 512 keys on an H200, 590 TFLOP/s
-//   where long keys reach 700; 256 keys .74 ms, 535. One tile of queries at a time: 1.41 and .84.
+//   those of the other warpgroup: 1.26 ms at 40 x 75,600 x 128 and 512 keys on an H200, 631 TFLOP/s
+//   where long keys reach 700; 256 keys .74 ms, 533. One tile of queries at a time: 1.41 and .84.
 // Tried: two blocks that share their keys: no faster. Logits of the next queries issued beside the
 //   last output of these: 1.57 ms.
 #pragma once
