@@ -26,6 +26,7 @@ struct Flags {
   std::string linear = "dtype";
   std::string max_vram;
   std::string offload = "none";
+  std::string attention_dtype = "dtype";
   std::string sigmas = "current";
   std::string log;
   std::map<std::string, std::string> attention;  // as given
@@ -141,6 +142,11 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
                            "blocks that do not fit, too")
                ->check(one_of("none|text|blocks")),
            kMachine, "WHAT", "none");
+  describe(command
+               .add_option("--attention-dtype", flags.attention_dtype,
+                           "8bit: dense self-attention in 8 bits, on a GPU")
+               ->check(one_of("dtype|8bit")),
+           kMachine, "TYPE", "dtype");
   describe(command.add_option("--threads", flags.options.threads, "0: all cores")
                ->check(whole_number(0, 4096)),
            kMachine, "N", "0");
@@ -181,6 +187,7 @@ void generate(Flags& flags, const CLI::App& command) {
   if (!flags.max_vram.empty()) options.max_vram = bytes_of(flags.max_vram);
   if (flags.offload == "text") options.offload = Offload::text;
   if (flags.offload == "blocks") options.offload = Offload::blocks;
+  options.attention_in_8bit = flags.attention_dtype == "8bit";
   options.legacy_sigmas = flags.sigmas == "legacy";
   options.check_memory = !flags.skip_memory_check;
   options.save_latents = command.count("--save-latents") > 0;

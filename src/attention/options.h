@@ -12,6 +12,8 @@ namespace sparsevid {
 /// Each member names its flag on the command line. Shares are in [0, 1].
 struct AttentionOptions {
   std::string method = "dense";   ///< --attention
+  bool in_8bit = false;           ///< --attention-dtype 8bit: dense steps and layers; what is
+                                  ///< sparse stays in the model's type
   double dense_steps = 0.2;       ///< --dense-steps: share of the steps that stay dense
   double dense_layers = 0.03;     ///< --dense-layers: share of the layers that stay dense
   std::optional<double> density;  ///< --density: share of the (query, key) pairs to compute

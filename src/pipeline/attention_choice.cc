@@ -157,15 +157,23 @@ namespace {
 
 /// What the block-sparse kernel for Hopper takes at most.
 constexpr std::uint64_t kGpuKernelBytes = 1'200'000'000;
+/// What the dense kernel in 8 bits takes at most, and its bytes for an element of q, k and v.
+constexpr std::uint64_t k8bitKernelBytes = std::uint64_t{704} << 20;
+constexpr double k8bitElementBytes = 3.2;
 
 }  // namespace
 
 AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
-  if (options.method == "dense") return {};
   const auto rows =
       static_cast<std::uint64_t>(size.heads) * static_cast<std::uint64_t>(size.tokens);
+  const std::uint64_t in_8bit =
+      options.in_8bit ? std::min(k8bitKernelBytes,
+                                 static_cast<std::uint64_t>(
+                                     k8bitElementBytes * static_cast<double>(rows) * size.head_dim))
+                      : 0;
+  if (options.method == "dense") return {0, in_8bit};
   const std::uint64_t permuted = 4 * rows * static_cast<std::uint64_t>(size.head_dim) * 2;
-  if (options.method == "svg1") return {0, permuted};
+  if (options.method == "svg1") return {0, std::max(permuted, in_8bit)};
   const ClusterNumbers clusters = cluster_numbers(options, size.tokens);
   const auto heads = static_cast<std::uint64_t>(size.heads);
   const auto query = static_cast<std::uint64_t>(clusters.query);
@@ -186,7 +194,7 @@ AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionS
                              heads * (query + key) * sizeof(std::int32_t);
   return {
       static_cast<std::uint64_t>(size.layers) * static_cast<std::uint64_t>(size.branches) * kept,
-      orders + chosen + means + scores + labels + kernel};
+      orders + chosen + means + scores + labels + std::max(kernel, in_8bit)};
 }
 
 }  // namespace sparsevid

@@ -83,6 +83,9 @@ TEST(AttentionChoice, MemoryGrowsWithTheClusters) {
   const AttentionSize size = {
       .heads = 4, .head_dim = 64, .layers = 2, .branches = 2, .tokens = 4000};
   EXPECT_EQ(attention_bytes(default_options("dense", "", 0), size).kept, 0U);
+  AttentionOptions dense = default_options("dense", "", 0);
+  dense.in_8bit = true;
+  EXPECT_GT(attention_bytes(dense, size).scratch, 3U * 4 * 64 * 4000);
   AttentionOptions options = default_options("semantic-tail", "", 0);
   options.key_clusters = 100;
   const auto few = attention_bytes(options, size);

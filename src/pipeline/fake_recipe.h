@@ -31,6 +31,7 @@ class FakeRecipe : public Recipe {
   std::string_view family() const override { return "Fake"; }
   const std::string& pipeline_class() const override { return class_; }
   std::string_view attention_family() const override { return "wan-t2v"; }
+  int attention_head_dim() const override { return 128; }
   const std::filesystem::path& folder() const override { return folder_; }
   const RecipeDefaults& defaults() const override { return defaults_; }
   const RecipeLimits& limits() const override { return limits_; }

@@ -54,6 +54,7 @@ class Recipe {
   virtual const std::string& pipeline_class() const = 0;
   /// The name under which default_options() knows released attention settings, "wan-t2v".
   virtual std::string_view attention_family() const = 0;
+  virtual int attention_head_dim() const = 0;
   virtual const std::filesystem::path& folder() const = 0;
   virtual const RecipeDefaults& defaults() const = 0;
   virtual const RecipeLimits& limits() const = 0;

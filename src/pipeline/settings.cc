@@ -56,6 +56,20 @@ void check_side(const char* flag, int value, const RecipeLimits& limits) {
           nearest(value, limits.size_multiple, 0, limits.max_side));
 }
 
+/// What the one kernel for it takes.
+void check_8bit_attention(const Recipe& recipe, const Settings& settings) {
+  constexpr const char* kFlag = "--attention-dtype 8bit";
+  require(settings.device == Device::cuda, ErrorKind::bad_input,
+          "{}: expected --device cuda, found {}", kFlag, to_string(settings.device));
+  require(cuda_compute_capability() == kFp8Capability, ErrorKind::bad_input,
+          "{}: expected a GPU of compute capability 9.0, whose kernel there is, found {:.1f}",
+          kFlag, cuda_compute_capability() / 10.0);
+  require(settings.dtype == DType::bf16, ErrorKind::bad_input,
+          "{}: expected --dtype bf16, found {}", kFlag, to_string(settings.dtype));
+  require(recipe.attention_head_dim() == 128, ErrorKind::bad_input,
+          "{}: expected a model of head_dim 128, found {}", kFlag, recipe.attention_head_dim());
+}
+
 bool blank(const std::string& text) {
   return std::all_of(text.begin(), text.end(),
                      [](unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); });
@@ -125,8 +139,10 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   require(settings.device == Device::cuda || settings.offload == Offload::none,
           ErrorKind::bad_input, "--offload: expected --device cuda, found {}",
           to_string(settings.device));
-  settings.threads = options.threads == 0 ? available_cores() : options.threads;
   settings.attention = choose_attention(recipe, settings.height, options);
+  settings.attention.in_8bit = options.attention_in_8bit;
+  if (options.attention_in_8bit) check_8bit_attention(recipe, settings);
+  settings.threads = options.threads == 0 ? available_cores() : options.threads;
 
   require(settings.threads >= 1 && settings.threads <= 4096, ErrorKind::bad_input,
           "--threads: expected 1 to 4096, found {}", settings.threads);
@@ -168,6 +184,8 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"dtype", std::string(to_string(settings.dtype))},
       {"linear", settings.fp8_linears ? "fp8" : std::string(to_string(settings.dtype))},
       {"offload", to_string(settings.offload)},
+      {"attention_dtype",
+       settings.attention.in_8bit ? "8bit" : std::string(to_string(settings.dtype))},
       {"scheduler", recipe.scheduler().class_name()},
       {"model", recipe.folder().filename().string()},
       {"family", std::string(recipe.family())},

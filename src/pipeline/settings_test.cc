@@ -86,6 +86,14 @@ TEST(Settings, EveryOtherBadValueNamesItsFlag) {
               ::testing::HasSubstr("colour"));
 }
 
+TEST(Settings, EightBitAttentionNeedsAGpuThatHasIt) {
+  EXPECT_THAT(refusal([](auto& o) {
+                o.device = "cpu";
+                o.attention_in_8bit = true;
+              }),
+              ::testing::HasSubstr("--attention-dtype 8bit: expected --device cuda, found cpu"));
+}
+
 TEST(Settings, MetadataHoldsWhatIsNeededToRepeatTheRun) {
   const FakeRecipe recipe;
   GenerateOptions options = with_prompt();

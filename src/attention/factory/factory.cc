@@ -14,7 +14,7 @@ std::unique_ptr<AttentionMethod> make_attention_method(const AttentionOptions& o
   if (options.method == "svg2") return std::make_unique<SemanticAttention>(options, facts);
   if (options.method == "semantic-tail")
     return std::make_unique<SemanticTailAttention>(options, facts);
-  return std::make_unique<DenseAttention>();
+  return std::make_unique<DenseAttention>(options.in_8bit);
 }
 
 }  // namespace sparsevid

@@ -7,11 +7,12 @@ namespace sparsevid {
 
 class DenseAttention : public AttentionMethod {
  public:
-  DenseAttention() { stats_.method = "dense"; }
+  explicit DenseAttention(bool in_8bit = false) : in_8bit_(in_8bit) { stats_.method = "dense"; }
   void run(const AttentionCall& call, const TensorView& out, Context& context) override;
   const AttentionStats& stats() const override { return stats_; }
 
  private:
+  bool in_8bit_;
   AttentionStats stats_;
 };
 

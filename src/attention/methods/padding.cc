@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/attention.h"
+#include "attention/methods/attend_heads.h"
 #include "ops/copy.h"
 
 namespace sparsevid {
@@ -60,11 +60,12 @@ TensorView gather(const TensorView& view, const Kept& kept, Context& context) {
 
 }  // namespace
 
-void attend_densely(const AttentionCall& call, const TensorView& out, Context& context) {
+void attend_densely(const AttentionCall& call, const TensorView& out, bool in_8bit,
+                    Context& context) {
   attend_without_padding(call, out, context, [&](const AttentionCall& kept, const TensorView& to) {
     const Zone zone(context.profile, "attention.dense");
     for (std::int64_t b = 0; b < kept.q.size(0); ++b)
-      ops::attention({kept.q[b], kept.k[b], kept.v[b], to[b], kept.scale, {}, {}}, context);
+      attend_heads(kept.q[b], kept.k[b], kept.v[b], to[b], kept.scale, in_8bit, context);
   });
 }
 
@@ -75,7 +76,7 @@ void attend_without_padding(const AttentionCall& call, const TensorView& out, Co
     const AttentionCall part = part_of(call, call.layout, pad.begin, pad.length);
     const TensorView to = out.slice(kTokens, pad.begin, pad.length);
     for (std::int64_t b = 0; b < part.q.size(0); ++b)
-      ops::attention({part.q[b], part.k[b], part.v[b], to[b], part.scale, {}, {}}, context);
+      attend_heads(part.q[b], part.k[b], part.v[b], to[b], part.scale, false, context);
   }
   const Kept kept = kept_tokens(call.layout);
   if (kept.length == 0) return;

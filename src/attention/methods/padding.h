@@ -10,7 +10,8 @@ namespace sparsevid {
 using Attend = std::function<void(const AttentionCall& call, const TensorView& out)>;
 
 /// Dense attention of a call, whatever its segments.
-void attend_densely(const AttentionCall& call, const TensorView& out, Context& context);
+void attend_densely(const AttentionCall& call, const TensorView& out, bool in_8bit,
+                    Context& context);
 
 /// Runs every padding segment densely by itself, and `attend` once on all other tokens: a call
 /// whose layout has no padding. Copies only where padding stands between other tokens.

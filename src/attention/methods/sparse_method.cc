@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "attention/methods/attend_heads.h"
 #include "attention/methods/padding.h"
 #include "core/transfer.h"
-#include "ops/attention.h"
 #include "ops/copy.h"
 
 namespace sparsevid {
@@ -22,10 +22,10 @@ Segment video_segment(const TokenLayout& layout) {
 }
 
 HeadsCall heads_call(const AttentionCall& call, const TensorView& out, const Segment& video,
-                     int batch) {
+                     int batch, bool in_8bit) {
   return {call.q[batch],    call.k[batch], call.v[batch], out[batch],
           call.layout.grid, video,         call.scale,    call.layer,
-          call.step,        call.branch,   batch};
+          call.step,        call.branch,   batch,         in_8bit};
 }
 
 /// The view itself on the CPU; from a GPU a contiguous copy, which `memory` owns.
@@ -41,7 +41,7 @@ TensorView rows_on_cpu(const TensorView& view, Tensor& memory, Context& context)
 
 void attend_densely(const HeadsCall& call, Context& context) {
   const Zone zone(context.profile, "attention.dense");
-  ops::attention({call.q, call.k, call.v, call.out, call.scale, {}, {}}, context);
+  attend_heads(call.q, call.k, call.v, call.out, call.scale, call.in_8bit, context);
 }
 
 SparseMethod::SparseMethod(const AttentionOptions& options, const AttentionFacts& facts)
@@ -62,7 +62,7 @@ void SparseMethod::run(const AttentionCall& call, const TensorView& out, Context
   attend_without_padding(call, out, context, [&](const AttentionCall& kept, const TensorView& to) {
     const Segment video = video_segment(kept.layout);
     for (int batch = 0; batch < kept.q.size(0); ++batch) {
-      const HeadsCall heads = heads_call(kept, to, video, batch);
+      const HeadsCall heads = heads_call(kept, to, video, batch, options_.in_8bit);
       {
         const Zone zone(context.profile, "attention");
         if (dense) {

@@ -3,6 +3,7 @@
 
 #include "ops/activate.h"
 #include "ops/attention.h"
+#include "ops/attention_8bit.h"
 #include "ops/band_attention.h"
 #include "ops/band_profile.h"
 #include "ops/block_sparse_attention.h"
@@ -69,6 +70,7 @@
 #include "ops/cuda/attention_hopper/attention_hopper.h"
 #include "ops/cuda/attention_hopper/band_attention_hopper.h"
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
+#include "ops/cuda/attention_hopper_8bit/attention_hopper_8bit.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
 #include "ops/cuda/conv3d_hopper/conv3d.h"
 #include "ops/cuda/few_keys_hopper/few_keys.h"
@@ -132,6 +134,12 @@ Entries<AttentionParams> cuda_entries() {
           entry<cuda::attention_hopper, cuda::attention_hopper_refusal>("cuda_hopper"), )
           entry<cuda::attention_mma, cuda::attention_mma_refusal>("cuda_mma"),
       entry<cuda::attention_products, cuda::attention_products_refusal>("cuda_products"));
+}
+
+template <>
+Entries<Attention8bitParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::attention_8bit_hopper, cuda::attention_8bit_hopper_refusal>("cuda_hopper"), ));
 }
 
 template <>

@@ -69,6 +69,7 @@ class WanRecipe final : public Recipe {
   std::string_view family() const override { return "Wan 2.1 text to video"; }
   const std::string& pipeline_class() const override { return folder_.pipeline_class(); }
   std::string_view attention_family() const override { return "wan-t2v"; }
+  int attention_head_dim() const override { return dit_.attention_head_dim; }
   const std::filesystem::path& folder() const override { return folder_.path(); }
   const RecipeDefaults& defaults() const override { return defaults_; }
   const RecipeLimits& limits() const override { return limits_; }

@@ -32,8 +32,8 @@ __device__ inline void copy_box(void* shared, const CUtensorMap& map, Barrier* b
       : "memory");
 }
 
-/// The same, to the same place of every block of the cluster named in `blocks`, one bit each, and
-/// to the barrier of each.
+/// As copy_bytes, to the same place of every block of the cluster named in `blocks`, one bit each,
+/// and to the barrier of each.
 __device__ inline void copy_box_to_blocks(void* shared, const CUtensorMap& map, Barrier* barrier,
                                           int x, int y, int z, int w, std::uint16_t blocks,
                                           std::uint64_t policy) {
@@ -63,6 +63,18 @@ __device__ inline void store_box(const CUtensorMap& map, const void* shared, int
       "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];\n"
       "cp.async.bulk.commit_group;" ::"l"(&map),
       "r"(shared_address(shared)), "r"(x), "r"(y), "r"(z), "r"(w)
+      : "memory");
+}
+
+/// As copy_bytes, to the same place of every block of the cluster named in `blocks`, one bit each,
+/// and to the barrier of each.
+__device__ inline void copy_bytes_to_blocks(void* shared, const void* global, std::uint32_t bytes,
+                                            Barrier* barrier, std::uint16_t blocks,
+                                            std::uint64_t policy) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster"
+      ".L2::cache_hint [%0], [%1], %2, [%3], %4, %5;" ::"r"(shared_address(shared)),
+      "l"(global), "r"(bytes), "r"(shared_address(barrier)), "h"(blocks), "l"(policy)
       : "memory");
 }
 

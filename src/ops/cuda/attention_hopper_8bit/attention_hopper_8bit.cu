@@ -1,0 +1,34 @@
+// The problem: as attention_hopper/attention_hopper.cu, with half the bytes and twice the rate of
+// the
+//   tensor cores, so that the exponentials (16 a cycle and multiprocessor) take as long as the
+//   products.
+// Plan of warps: one warpgroup loads, two compute 64 query rows each, which stay in registers. Two
+//   blocks of a cluster copy half of each tile of keys and values to both.
+// Before it: three passes over the inputs round them and lay them out (prepare.h), for as many
+//   heads at a time as 640 MiB of scratch hold.
+// Shared memory: two tiles each of keys and values of 192 keys, 101 KiB, and 68 KiB of f32 sums.
+// Bound: tensor cores and special function units, 1,584 and 1,344 cycles for 128 queries and 192
+//   keys, of 2,885; then the chain of a warpgroup's logits, softmax and output.
+// Measured and tried: docs/kernels/2026-11-21-8bit-attention.md.
+#include "ops/cuda/attention_hopper_8bit/attention_hopper_8bit.h"
+
+#include "ops/cuda/attention_hopper_8bit/dense_launch.h"
+#include "ops/cuda/common/tensor_map.h"
+
+namespace sparsevid::ops::cuda {
+
+std::string attention_8bit_hopper_refusal(const Attention8bitParams& params, const Context&) {
+  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
+  if (params.q.dtype() != DType::bf16) return "bf16 only";
+  if (params.q.size(2) != kHeadDim8) return "head_dim is not 128";
+  if (!(params.scale > 0)) return "scale is not positive";
+  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
+    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
+  return {};
+}
+
+void attention_8bit_hopper(const Attention8bitParams& params, Context& context) {
+  launch_dense_8bit<Tile8<192>, 2, 2, 16>(params, context);
+}
+
+}  // namespace sparsevid::ops::cuda

@@ -1,0 +1,190 @@
+// Dense attention in 8 bits of one block, or of a cluster of blocks that share their keys.
+#pragma once
+
+#include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper_8bit/attend.h"
+#include "ops/cuda/common/tma.h"
+
+namespace sparsevid::ops::cuda {
+
+struct Dense8Arguments {
+  const unsigned char* q;  // images (tile.h), head by head
+  const unsigned char* k;
+  const unsigned char* v;
+  const float* q_scale;  // [heads, q_rows]
+  const float* v_scale;  // [heads, 128]
+  const float* v_mean;   // [heads, 128]
+  __nv_bfloat16* out;
+  std::int64_t out_head_stride;
+  std::int64_t out_row_stride;
+  int q_len;
+  int q_rows;  // of a head's image
+  int k_tiles;
+  int groups_per_head;  // a group: the query tiles of one cluster
+  int groups;
+  float scale_log2;  // of products of int8
+};
+
+/// Each of `kCluster` blocks copies its part of the bytes to all of them.
+template <int kBytes, int kCluster>
+__device__ void load_part(unsigned char* to, const unsigned char* from, Barrier* full,
+                          std::uint32_t rank, std::uint64_t policy) {
+  if constexpr (kCluster == 1) {
+    copy_bytes(to, from, kBytes, full, policy);
+  } else {
+    constexpr int kPart = kBytes / kCluster;
+    static_assert(kPart % 16 == 0);
+    copy_bytes_to_blocks(to + rank * kPart, from + rank * kPart, kPart, full, (1 << kCluster) - 1,
+                         policy);
+  }
+}
+
+template <class Tile, int kCluster>
+__device__ void load_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shared, int group,
+                                int group_step, std::uint32_t rank) {
+  const std::uint64_t keep = l2_keep();
+  PipelineTurn<Tile::kStages> turn;
+  for (; group < a.groups; group += group_step) {
+    int tile = group / a.groups_per_head * a.k_tiles;  // of all heads
+#pragma unroll 1
+    for (const int end = tile + a.k_tiles; tile < end; ++tile) {
+      barrier_wait(&shared.k_empty[turn.stage], turn.parity ^ 1);
+      barrier_arrive_expect(&shared.k_full[turn.stage], Tile::kKeyBytes);
+      load_part<Tile::kKeyBytes, kCluster>(shared.k[turn.stage],
+                                           a.k + static_cast<std::int64_t>(tile) * Tile::kKeyBytes,
+                                           &shared.k_full[turn.stage], rank, keep);
+      barrier_wait(&shared.v_empty[turn.stage], turn.parity ^ 1);
+      barrier_arrive_expect(&shared.v_full[turn.stage], Tile::kValueBytes);
+      load_part<Tile::kValueBytes, kCluster>(
+          shared.v[turn.stage], a.v + static_cast<std::int64_t>(tile) * Tile::kValueBytes,
+          &shared.v_full[turn.stage], rank, keep);
+      turn.advance();
+    }
+  }
+}
+
+/// All tiles in order.
+template <class Tile, int kCluster>
+class Dense8Keys {
+ public:
+  __device__ Dense8Keys(Shared8<Tile>& shared, int tiles) : shared_(shared), tiles_(tiles) {}
+
+  __device__ void restart() { left_ = tiles_; }
+  __device__ bool last() const { return left_ == 0; }
+  __device__ void wait_k(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.k_full[stage], parity);
+    --left_;
+  }
+  __device__ void wait_v(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.v_full[stage], parity);
+  }
+  __device__ float scale(int stage) const {
+    return *reinterpret_cast<const volatile float*>(shared_.k[stage] + Tile::kScaleAt);
+  }
+  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
+  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
+
+ private:
+  // Each warp has waited for its own share of a product only, so each arrives.
+  __device__ static void release(Barrier* barrier) {
+    const std::uint32_t lane = threadIdx.x % 32;
+    if constexpr (kCluster == 1) {
+      if (lane == 0) barrier_arrive(barrier);
+    } else {
+      if (lane < kCluster) barrier_arrive_at(barrier, lane);
+    }
+  }
+
+  Shared8<Tile>& shared_;
+  int tiles_;
+  int left_ = 0;
+};
+
+template <class Tile, int kCluster, int kPolynomialsOf16, int kKeepEvery>
+__device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shared, int group,
+                                   int group_step, std::uint32_t rank) {
+  const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupThreads - 1;
+  const int lane = threadIdx.x % 32;
+  const int row_in_tile = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
+  Dense8Keys<Tile, kCluster> keys(shared, a.k_tiles);
+  PipelineTurn<Tile::kStages> turn;
+  for (; group < a.groups; group += group_step) {
+    const std::int64_t head = group / a.groups_per_head;
+    const int row =
+        (group % a.groups_per_head * kCluster + static_cast<int>(rank)) * Tile::kRows + row_in_tile;
+    float o[Tile::kSums];
+    const float* q_scale = a.q_scale + head * a.q_rows + row;
+    Softmax8<kPolynomialsOf16> softmax(q_scale[0] * a.scale_log2, q_scale[8] * a.scale_log2);
+    keys.restart();
+    const QueryRegisters q(a.q + (head * a.q_rows + row - lane / 4 - threadIdx.x % 128 / 32 * 16) *
+                                     kHeadDim8);
+    attend_8bit<Tile, kPolynomialsOf16, kKeepEvery>(shared, q, warpgroup, keys, turn, softmax, o);
+
+    float factor[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      // (With a shuffle that reads one thread's, ptxas 13.0 lets no two products be in flight.)
+      float sum = o[kHeadDim8 / 2 + 2 * h] + o[kHeadDim8 / 2 + 2 * h + 1];
+      sum += __shfl_xor_sync(~0u, sum, 1);
+      sum += __shfl_xor_sync(~0u, sum, 2);
+      factor[h] = 1 / sum;
+    }
+    float result[kHeadDim8 / 2];
+    const float2* scales = reinterpret_cast<const float2*>(a.v_scale + head * kHeadDim8) + lane % 4;
+    const float2* means = reinterpret_cast<const float2*>(a.v_mean + head * kHeadDim8) + lane % 4;
+#pragma unroll
+    for (int block = 0; block < kHeadDim8 / 8; ++block) {
+      const float2 scale = scales[4 * block];
+      const float2 mean = means[4 * block];
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const int i = 4 * block + 2 * h;
+        result[i] = fmaf(o[i], factor[h] * scale.x, mean.x);
+        result[i + 1] = fmaf(o[i + 1], factor[h] * scale.y, mean.y);
+      }
+    }
+    __nv_bfloat16* const out = a.out + head * a.out_head_stride + row * a.out_row_stride;
+    __nv_bfloat16* const rows[2] = {row < a.q_len ? out : nullptr,
+                                    row + 8 < a.q_len ? out + 8 * a.out_row_stride : nullptr};
+    store_rows(
+        result, [](int) { return 1.0F; }, rows);
+  }
+}
+
+template <class Tile, int kCluster, int kPolynomialsOf16, int kKeepEvery>
+__global__ void __launch_bounds__(Tile::kThreads, 1)
+    dense_attention_8bit(const __grid_constant__ Dense8Arguments a) {
+  extern __shared__ __align__(1024) unsigned char memory[];
+  auto& shared = *reinterpret_cast<Shared8<Tile>*>(memory);
+  const std::uint32_t rank = kCluster == 1 ? 0 : cluster_rank();
+  if (threadIdx.x == 0) {
+    constexpr int kWarps = 4 * Tile::kWarpgroups;
+    for (int stage = 0; stage < Tile::kStages; ++stage) {
+      barrier_init(&shared.k_full[stage], 1);
+      barrier_init(&shared.v_full[stage], 1);
+      barrier_init(&shared.k_empty[stage], kWarps * kCluster);
+      barrier_init(&shared.v_empty[stage], kWarps * kCluster);
+    }
+    barrier_init_fence();
+  }
+  if constexpr (kCluster == 1)
+    __syncthreads();
+  else
+    cluster_sync();
+
+  const int group = blockIdx.x / kCluster;
+  const int group_step = gridDim.x / kCluster;
+  if (threadIdx.x < kWarpgroupThreads) {
+    give_up_registers<Tile::kLoadRegisters>();
+    if (threadIdx.x == 0) load_dense_8bit<Tile, kCluster>(a, shared, group, group_step, rank);
+    __syncwarp();
+  } else {
+    take_registers<Tile::kComputeRegisters>();
+    compute_dense_8bit<Tile, kCluster, kPolynomialsOf16, kKeepEvery>(a, shared, group, group_step,
+                                                                     rank);
+  }
+  // Others may still copy into this block, or arrive at its barriers.
+  if constexpr (kCluster > 1) cluster_sync();
+}
+
+}  // namespace sparsevid::ops::cuda
