@@ -20,7 +20,7 @@ inline constexpr int kAtomRows = 8;
 /// Queries of a warpgroup; the pieces of work of a cluster have equally many of these, nearly.
 inline constexpr int kQueryUnit = 64;
 /// Atoms of zeros that fill an incomplete tile; no tile has more.
-inline constexpr int kZeroAtoms = 22;
+inline constexpr int kZeroAtoms = 14;
 
 /// Where a key cluster lies: its first atom, and its rows.
 struct ClusterPlace {
