@@ -10,8 +10,8 @@
 //   about its own mean, which one barrier then puts together (Chan, Golub and LeVeque 1979). Rows
 //   of up to 256 elements take 4 to 32 lanes and no barrier.
 // Shared memory: 20 to 30 KiB at 5120.
-// Bound: memory. At 5120, where a copy reaches 4.23 TB/s on an H200: RMSNorm 4.14, with rotation
-//   4.08, LayerNorm 3.86; short rows of 32 to 256 elements 3.6 to 3.8.
+// Bound: memory. At 5120, where a copy reaches 4.23 TB/s on an H200: RMSNorm 4.12, with rotation
+//   4.04, LayerNorm 3.86 in a trial of this plan; short rows of 32 to 256 elements 3.6 to 3.8.
 // Tried, LayerNorm (RMSNorm) at 5120: a block for a row, 8 elements a thread, scale and shift in
 //   registers: 2.88 (3.64); 16 elements, scale and shift in shared memory, two barriers: 3.34
 //   (3.87); 40 elements a thread: 3.22 (3.39); this ring in blocks that stay: 3.78 (3.82), filled
@@ -63,10 +63,13 @@ struct Share {
 constexpr int depth_of(Statistic statistic, bool whole_block) {
   return !whole_block ? 4 : statistic == Statistic::layer ? 3 : 2;
 }
-/// Of a block that takes a row at a time: few, so that blocks come and go as memory allows (whole
-/// columns of rows to blocks that stay: 3.7 to 3.8 TB/s), but LayerNorm's have twice as much to
-/// fetch before the first.
-constexpr int rows_of_block(Statistic statistic) { return statistic == Statistic::layer ? 8 : 2; }
+/// Of a block that takes a row at a time: few, so that blocks come and go as memory allows (blocks
+/// that stay and walk down the rows: 3.7 to 3.8 TB/s), but LayerNorm's have twice as much to fetch
+/// before the first.
+inline std::int64_t rows_of_block(Statistic statistic, std::int64_t dim) {
+  constexpr std::int64_t kLayerElements = 40960;
+  return statistic == Statistic::layer ? std::clamp<std::int64_t>(kLayerElements / dim, 2, 32) : 2;
+}
 
 /// The ring of a thread: places of 16 bytes, those of neighbouring threads side by side.
 template <typename In, class Share, bool kRotate>
@@ -338,7 +341,7 @@ bool try_launch(NormRows p, std::string_view op, const Context& context) {
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), op);
   std::int64_t blocks;
   if constexpr (kWholeBlock) {
-    p.block_distance = p.block_rows = rows_of_block(kStatistic);
+    p.block_distance = p.block_rows = rows_of_block(kStatistic, p.dim);
     p.row_step = 1;
     blocks = ceil_div(p.rows, p.block_rows);
   } else {
