@@ -130,6 +130,25 @@ __device__ inline void wgmma_ss(float (&d)[80], std::uint64_t a, std::uint64_t b
 }
 
 /// d = a b, or d += a b if `add`; both from shared memory with k contiguous.
+__device__ inline void wgmma_ss(float (&d)[88], std::uint64_t a, std::uint64_t b, bool add) {
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %90, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n176k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87"
+      "}, %88, %89, add, 1, 1, 0, 0;\n}\n"
+      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
+        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
+        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
+        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80)
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+}
+
+/// d = a b, or d += a b if `add`; both from shared memory with k contiguous.
 __device__ inline void wgmma_ss(float (&d)[96], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(
       "{\n.reg .pred add;\nsetp.ne.b32 add, %98, 0;\n"
