@@ -160,17 +160,20 @@ constexpr std::uint64_t kGpuKernelBytes = 1'200'000'000;
 /// What the dense kernel in 8 bits takes at most, and its bytes for an element of q, k and v.
 constexpr std::uint64_t k8bitKernelBytes = std::uint64_t{704} << 20;
 constexpr double k8bitElementBytes = 3.2;
+/// Rows that fill the last tile of a head at most.
+constexpr int k8bitTileRows = 256;
 
 }  // namespace
 
 AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionSize& size) {
   const auto rows =
       static_cast<std::uint64_t>(size.heads) * static_cast<std::uint64_t>(size.tokens);
+  const double elements = static_cast<double>(size.heads) * (size.tokens + k8bitTileRows) *
+                          static_cast<double>(size.head_dim);
   const std::uint64_t in_8bit =
-      options.in_8bit ? std::min(k8bitKernelBytes,
-                                 static_cast<std::uint64_t>(
-                                     k8bitElementBytes * static_cast<double>(rows) * size.head_dim))
-                      : 0;
+      options.in_8bit
+          ? std::min(k8bitKernelBytes, static_cast<std::uint64_t>(k8bitElementBytes * elements))
+          : 0;
   if (options.method == "dense") return {0, in_8bit};
   const std::uint64_t permuted = 4 * rows * static_cast<std::uint64_t>(size.head_dim) * 2;
   if (options.method == "svg1") return {0, std::max(permuted, in_8bit)};

@@ -470,8 +470,9 @@ __global__ void __launch_bounds__(kRoundThreads) write_labels(const Problem p) {
       p.now[static_cast<std::int64_t>(head) * p.count + place];
 }
 
+/// In whole pieces of 16 bytes: the compiler reads four words at once, also behind the last ones.
 std::size_t word_of_each(std::int64_t clusters) {
-  return static_cast<std::size_t>(clusters) * sizeof(int);
+  return static_cast<std::size_t>(ceil_div<std::int64_t>(clusters, 4)) * 4 * sizeof(int);
 }
 std::size_t neighbour_bytes(std::int64_t clusters) {
   return static_cast<std::size_t>(clusters) * kClustersAtOnce * sizeof(float);

@@ -243,7 +243,6 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
 
 std::string block_sparse_attention_hopper_refusal(const BlockSparseAttentionParams& params,
                                                   const Context&) {
-  if (params.q.device() != Device::cuda) return "tensors are not on the GPU";
   if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
   if (params.q.dtype() != DType::bf16) return "bf16 only";
   if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";

@@ -37,7 +37,6 @@ inline bool has_aligned_rows(const TensorView& view) {
 /// is not too wide.
 inline std::string mma_refusal(const TensorView& q, const TensorView& k, const TensorView& v,
                                const TensorView& out, double scale, int widest) {
-  if (q.device() != Device::cuda) return "not on a GPU";
   if (q.dtype() != DType::bf16) return fmt::format("is for bf16, not {}", to_string(q.dtype()));
   if (device_facts().compute_capability < 80) return "needs compute capability 8.0";
   if (!(scale > 0)) return fmt::format("scale {}", scale);  // the largest logit is scaled last

@@ -32,7 +32,7 @@ __device__ inline void copy_box(void* shared, const CUtensorMap& map, Barrier* b
       : "memory");
 }
 
-/// As copy_bytes, to the same place of every block of the cluster named in `blocks`, one bit each,
+/// As copy_box, to the same place of every block of the cluster named in `blocks`, one bit each,
 /// and to the barrier of each.
 __device__ inline void copy_box_to_blocks(void* shared, const CUtensorMap& map, Barrier* barrier,
                                           int x, int y, int z, int w, std::uint16_t blocks,

@@ -125,7 +125,10 @@ __device__ inline void wgmma_ss(float (&d)[80], std::uint64_t a, std::uint64_t b
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
       "}, %80, %81, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16), SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40), SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64), SPARSEVID_EIGHT(d, 72)
+      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
+        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
+        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
+        SPARSEVID_EIGHT(d, 72)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
