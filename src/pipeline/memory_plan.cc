@@ -232,6 +232,7 @@ MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings) {
 
 std::string memory_text(std::uint64_t bytes) {
   const double mib = static_cast<double>(bytes) / (1 << 20);
+  if (mib < 1) return fmt::format("{:.0f} KiB", 1024 * mib);
   return mib < 1000 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
 }
 

@@ -42,7 +42,7 @@ MemoryPlan plan_memory(const Recipe& recipe, const Settings& settings);
 /// The settings with no more blocks streamed than have to be, if they are to be offloaded at all.
 Settings fitted(const Recipe& recipe, Settings settings, std::uint64_t free);
 
-/// "12.3 GiB", "640 MiB"
+/// "12.3 GiB", "640 MiB", "12 KiB"
 std::string memory_text(std::uint64_t bytes);
 
 /// Bytes of scratch the phase takes; 0 for a phase that the plan has not.

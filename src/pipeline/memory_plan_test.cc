@@ -139,6 +139,7 @@ TEST(FreeMemory, ThisMachineHasSomeAndThisProcessHeldSome) {
 }
 
 TEST(MemoryText, ChangesItsUnit) {
+  EXPECT_EQ(memory_text(12 * 1024), "12 KiB");
   EXPECT_EQ(memory_text(640 * kMib), "640 MiB");
   EXPECT_EQ(memory_text(12 * 1024 * kMib + 307 * kMib), "12.3 GiB");
 }

@@ -6,7 +6,7 @@
 
 #include "ops/attention.h"
 #include "ops/cuda/attention_hopper/dense_kernel.h"
-#include "ops/cuda/common/launch.h"
+#include "ops/cuda/common/cluster_launch.h"
 #include "ops/cuda/common/tensor_map.h"
 
 namespace sparsevid::ops::cuda {
@@ -34,18 +34,9 @@ void launch_dense(const AttentionParams& params, cudaStream_t stream) {
   static const cudaError_t allowed =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
   check(allowed, "attention");
-  cudaLaunchConfig_t config{};
-  config.gridDim = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
-  config.blockDim = Tile::kThreads;
-  config.dynamicSmemBytes = kSharedBytes;
-  config.stream = stream;
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = kCluster;
-  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-  config.attrs = &cluster;
-  config.numAttrs = kCluster > 1 ? 1 : 0;
-  check(cudaLaunchKernelEx(&config, kernel, a), "attention");
+  const int blocks = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
+  launch_in_clusters(kernel, {dim3(blocks), kCluster, Tile::kThreads, kSharedBytes}, a, stream,
+                     "attention");
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -6,6 +6,7 @@
 
 #include "ops/cuda/attention_hopper_8bit/dense_kernel.h"
 #include "ops/cuda/attention_hopper_8bit/prepare.h"
+#include "ops/cuda/common/cluster_launch.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -46,18 +47,9 @@ void launch_dense_8bit(const Attention8bitParams& params, Context& context) {
     a.groups = count * a.groups_per_head;
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e / kHeadDim8);
 
-    cudaLaunchConfig_t config{};
-    config.gridDim = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
-    config.blockDim = Tile::kThreads;
-    config.dynamicSmemBytes = kSharedBytes;
-    config.stream = stream_of(context);
-    cudaLaunchAttribute cluster{};
-    cluster.id = cudaLaunchAttributeClusterDimension;
-    cluster.val.clusterDim.x = kCluster;
-    cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-    config.attrs = &cluster;
-    config.numAttrs = kCluster > 1 ? 1 : 0;
-    check(cudaLaunchKernelEx(&config, kernel, a), "attention_8bit");
+    const int blocks = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
+    launch_in_clusters(kernel, {dim3(blocks), kCluster, Tile::kThreads, kSharedBytes}, a,
+                       stream_of(context), "attention_8bit");
   }
 }
 

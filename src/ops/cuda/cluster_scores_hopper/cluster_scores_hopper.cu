@@ -13,8 +13,8 @@
 #include <algorithm>
 
 #include "ops/cuda/cluster_scores_hopper/score_kernel.h"
+#include "ops/cuda/common/cluster_launch.h"
 #include "ops/cuda/common/elements.h"
-#include "ops/cuda/common/launch.h"
 #include "ops/cuda/kmeans_hopper/pack_centroids.h"
 
 namespace sparsevid::ops::cuda {
@@ -158,18 +158,9 @@ void launch_scores(const ScoreArguments& a, int heads, cudaStream_t stream) {
   const auto kernel = score_kernel<kDim, kTile>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
         "cluster_scores");
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(a.parts * ceil_div(a.most_chunks, a.chunks_of_block), heads);
-  config.blockDim = kScoreThreads;
-  config.dynamicSmemBytes = kSharedBytes;
-  config.stream = stream;
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = a.parts;
-  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, kernel, a), "cluster_scores");
+  const dim3 blocks(a.parts * ceil_div(a.most_chunks, a.chunks_of_block), heads);
+  launch_in_clusters(kernel, {blocks, a.parts, kScoreThreads, kSharedBytes}, a, stream,
+                     "cluster_scores");
 }
 
 }  // namespace

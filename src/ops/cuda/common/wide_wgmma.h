@@ -10,41 +10,8 @@ namespace sparsevid::ops::cuda {
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
       "+f"(d[i + 6]), "+f"(d[i + 7])
 
-/// d = a b^T, or d += a b^T if `add`; 96 columns.
-__device__ inline void wgmma_bf16(float (&d)[48], std::uint64_t a, std::uint64_t b, bool add) {
-  asm volatile(
-      "{\n.reg .pred add;\nsetp.ne.b32 add, %50, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
-      "}, %48, %49, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40)
-      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
-}
-
-/// d = a b^T, or d += a b^T if `add`; 192 columns.
-__device__ inline void wgmma_bf16(float (&d)[96], std::uint64_t a, std::uint64_t b, bool add) {
-  asm volatile(
-      "{\n.reg .pred add;\nsetp.ne.b32 add, %98, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-      "}, %96, %97, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80), SPARSEVID_EIGHT(d, 88)
-      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
-}
-
 /// d = a b^T, or d += a b^T if `add`; 256 columns.
-__device__ inline void wgmma_bf16(float (&d)[128], std::uint64_t a, std::uint64_t b, bool add) {
+__device__ inline void wgmma_ss(float (&d)[128], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(
       "{\n.reg .pred add;\nsetp.ne.b32 add, %130, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"

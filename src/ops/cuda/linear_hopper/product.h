@@ -241,7 +241,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
           if constexpr (kFp8) {
             wgmma_e4m3(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
           } else {
-            wgmma_bf16(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
+            wgmma_ss(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
           }
         }
         wgmma_commit();
