@@ -9,7 +9,7 @@ namespace sparsevid::ops::cuda {
 
 struct ClusterLaunch {
   dim3 blocks;  ///< along x a multiple of `cluster`
-  int cluster;  ///< blocks, neighbours along x; 1: none
+  int cluster;  ///< blocks, neighbours along x; 1: each by itself
   int threads;
   int shared_bytes;  ///< the kernel allows them already
 };
@@ -28,7 +28,7 @@ void launch_in_clusters(void (*kernel)(Arguments), const ClusterLaunch& launch,
   cluster.val.clusterDim.x = launch.cluster;
   cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
   config.attrs = &cluster;
-  config.numAttrs = launch.cluster > 1 ? 1 : 0;
+  config.numAttrs = 1;  // for one block too: instructions of clusters are illegal without it
   check(cudaLaunchKernelEx(&config, kernel, arguments), op);
 }
 
