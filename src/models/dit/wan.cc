@@ -170,7 +170,7 @@ std::size_t WanDit::workspace_bytes(const Shape& latents, std::size_t passing_we
   const auto dim = static_cast<std::size_t>(config_.dim());
   const auto ffn_dim = static_cast<std::size_t>(config_.ffn_dim);
   const std::size_t mlp = std::min(tokens, static_cast<std::size_t>(mlp_rows(device_)));
-  const auto patch = static_cast<std::size_t>(config_.in_channels * config_.patch_volume());
+  const auto patch = static_cast<std::size_t>(config_.in_channels) * config_.patch_volume();
   const std::size_t held =
       (5 * tokens * dim + mlp * ffn_dim + tokens * patch) * size_of(kept_.dtype);
   if (device_ == Device::cpu) return held;

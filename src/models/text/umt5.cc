@@ -116,7 +116,7 @@ MemoryNeed Umt5Encoder::memory(const Umt5Config& config, DType dtype, bool passi
 }
 
 std::size_t Umt5Encoder::workspace_bytes(std::span<const int> tokens) const {
-  const auto inner = static_cast<std::size_t>(config_.num_heads * config_.d_kv);
+  const auto inner = static_cast<std::size_t>(config_.num_heads) * config_.d_kv;
   const auto dim = static_cast<std::size_t>(config_.d_model);
   std::size_t all = 0;
   std::size_t most = 0;
