@@ -164,6 +164,11 @@ void add_file_flags(CLI::App& command, Flags& flags) {
       ->group(kFiles)
       ->type_name("FILE");
   command
+      .add_option("--trace", options.trace,
+                  "Write when each op ran, for chrome://tracing or ui.perfetto.dev")
+      ->group(kFiles)
+      ->type_name("FILE");
+  command
       .add_option("--save-latents", options.latents_path,
                   "Keep the latents; without FILE beside the output")
       ->group(kFiles)

@@ -56,6 +56,7 @@ struct GenerateOptions {
   std::map<std::string, double> attention_settings;  ///< by the names of attention_setting_list()
 
   std::string report;         ///< path of a JSON run report; empty: none
+  std::string trace;          ///< path of a Chrome trace of what ran when; empty: none
   bool save_latents = false;  ///< keep the latents also when decoding succeeds
   std::string latents_path;   ///< where; empty: "<output>.latents.safetensors"
   /// Decode these saved latents instead of sampling; prompt and sampling settings are not used.

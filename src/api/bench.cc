@@ -52,6 +52,7 @@ double median_seconds(const std::function<void(Context&)>& run, double seconds, 
       const auto at = 2 * static_cast<std::size_t>(call);
       times.push_back(clock.between(marks[at], marks[at + 1]));
     }
+    for (const DeviceClock::Mark mark : marks) clock.release(mark);
   }
   std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
                    times.end());

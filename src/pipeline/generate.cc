@@ -16,6 +16,7 @@
 #include "pipeline/decode_video.h"
 #include "pipeline/denoise.h"
 #include "pipeline/output_files.h"
+#include "pipeline/trace.h"
 #include "sampling/noise.h"
 
 namespace sparsevid {
@@ -40,6 +41,7 @@ class Run {
     context_.threads = settings_.threads;
     context_.cancel = options.cancel;
     omp_set_num_threads(settings_.threads);
+    if (!options.trace.empty()) context_.profile.trace(&trace_.on_device);
     if (settings_.device == Device::cuda) {
       clock_.emplace(context_.stream);
       context_.profile.use(&*clock_);
@@ -84,6 +86,7 @@ class Run {
       run_.finish_device_work();
       const double seconds = now_seconds() - start_;
       run_.report_.stage_seconds.emplace_back(stage_, seconds);
+      run_.note_on_host(stage_, -1, start_, seconds);
       log(LogCategory::time, "{}: {:.3f} s", stage_, seconds);
     }
 
@@ -125,6 +128,7 @@ class Run {
       const double now = now_seconds();
       const double in_ops = seconds_in_ops(run_.context_.profile);
       run_.report_.busy_share.push_back((in_ops - in_ops_) / (now - start_));
+      run_.note_on_host("step", step + 1, start_, now - start_);
       start_ = now;
       in_ops_ = in_ops;
       if (step == 0) allocations_ = cuda_allocations().count;
@@ -137,6 +141,10 @@ class Run {
     double in_ops_ = 0;
     long allocations_ = 0;
   };
+
+  void note_on_host(const char* what, int index, double start, double seconds) {
+    if (!options_.trace.empty()) trace_.on_host.push_back({what, index, start, seconds});
+  }
 
   /// On a GPU the scratch of a phase is taken at once, as planned; on the CPU it grows.
   void reserve_scratch(std::string_view phase) {
@@ -290,6 +298,7 @@ class Run {
     report_.threads = settings_.threads;
     report_.seconds = seconds;
     context_.profile.use(nullptr);
+    context_.profile.trace(nullptr);
     report_.profile = context_.profile;
     report_.peak_bytes = peak_memory();
     if (context_.device == Device::cuda) {
@@ -301,6 +310,11 @@ class Run {
     if (!options_.report.empty()) {
       const std::string json = to_json(report_);
       write_file(options_.report, {json});
+    }
+    if (!options_.trace.empty()) {
+      trace_.device = report_.gpu.empty() ? "CPU" : report_.gpu;
+      const std::string json = to_json(trace_);
+      write_file(options_.trace, {json});
     }
     return std::move(report_);
   }
@@ -315,6 +329,7 @@ class Run {
   std::array<int, 3> size_{};  // frames, height, width in pixels
   std::uint64_t free_at_start_ = 0;
   RunReport report_;
+  Trace trace_;
 };
 
 }  // namespace

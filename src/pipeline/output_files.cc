@@ -48,7 +48,8 @@ void check_outputs(const GenerateOptions& options) {
   require(!options.output.empty(), ErrorKind::bad_input,
           "--output: expected a file name such as clip.mp4, found nothing");
   check_video_path(options.output);
-  if (!options.report.empty()) check_output_path(options.report);
+  for (const auto& path : {options.report, options.trace})
+    if (!path.empty()) check_output_path(path);
   if (options.from_latents.empty()) check_output_path(wanted_path(options));
 }
 

@@ -60,6 +60,20 @@ class Generate(CliTest):
         self.assertTrue(any(kernel["op"] == "linear" for kernel in data["kernels"]))
         self.assertGreater(data["memory"]["peak_bytes"], 0)
 
+    def test_the_trace_says_when_it_ran(self):
+        trace, report = self.folder / "trace.json", self.folder / "run.json"
+        self.assert_success(self.generate("--trace", trace, "--report", report))
+        events = [e for e in json.loads(trace.read_text())["traceEvents"] if e["ph"] == "X"]
+        steps = [e for e in events if e["name"].startswith("step ")]
+        self.assertEqual([e["name"] for e in steps], ["step 1", "step 2"])
+        blocks = [e for e in events if e["name"].startswith("dit.block ")]
+        ops = [e for e in events if e["cat"] == "op"]
+        for block in blocks:
+            within = [s for s in steps if s["ts"] <= block["ts"] and block["ts"] + block["dur"] <= s["ts"] + s["dur"]]
+            self.assertEqual(len(within), 1, block)
+        calls = sum(kernel["calls"] for kernel in json.loads(report.read_text())["kernels"])
+        self.assertEqual(len(ops), calls)
+
     def test_sparse_methods_run_and_report_their_density(self):
         for method in ("svg1", "svg2", "semantic-tail"):
             with self.subTest(method=method):
@@ -118,8 +132,9 @@ class Generate(CliTest):
     def test_an_output_folder_that_does_not_exist(self):
         result = self.generate(output=self.folder / "nowhere" / "clip.mp4")
         self.assert_refused(result, "nowhere")
-        result = self.generate("--report", self.folder / "nowhere" / "run.json")
-        self.assert_refused(result, "nowhere")
+        for flag in ("--report", "--trace"):
+            result = self.generate(flag, self.folder / "nowhere" / "run.json")
+            self.assert_refused(result, "nowhere")
 
     def test_an_output_format_we_do_not_write(self):
         self.assert_refused(self.generate(output=self.folder / "clip.avi"), ".avi")

@@ -420,6 +420,7 @@ void WanDit::forward(const DitInput& input, AttentionMethod& attention, const Te
   const TensorView table = context.arena.tensor(DType::f32, {kModulations, dim});
   for (int layer = 0; layer < config_.num_layers; ++layer) {
     context.check_cancelled();
+    const Zone zone(context.profile, "dit.block", layer);
     const Block& block = blocks_[static_cast<std::size_t>(layer)];
     const auto used = weights_.use(block.weights, context);
     ops::linear_combination({.terms = {{block.scale_shift_table.reshape(table.shape()), 1},
