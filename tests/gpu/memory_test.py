@@ -56,9 +56,16 @@ class Memory(GpuTest):
                     )
 
     def test_sparse_attention_takes_nothing_new_after_the_first_step(self):
-        memory = self.report_of(*LARGER, "--attention", "semantic-tail", "--min-tokens", 0, "--dense-steps", 0,
-                                "--query-clusters", 8, "--key-clusters", 16, "--dtype", "bf16")["memory"]
-        self.assertEqual(memory["allocations_after_first_step"], 0)
+        methods = {"svg1": (), **dict.fromkeys(("svg2", "semantic-tail"), ("--query-clusters", 8, "--key-clusters", 16))}
+        for method, words in methods.items():
+            # Of three steps none, then the first, is dense.
+            for dense in (0, 0.3):
+                with self.subTest(method=method, dense=dense):
+                    report = self.report_of(*LARGER, "--attention", method, "--density", 0.5, "--min-tokens", 0,
+                                            "--dense-steps", dense, *words, "--dtype", "bf16")
+                    self.assertGreater(report["attention"]["calls"], report["attention"]["dense_calls"])
+                    self.assertEqual(report["attention"]["dense_calls"] > 0, dense > 0)
+                    self.assertEqual(report["memory"]["allocations_after_first_step"], 0)
 
     def test_a_limit_that_is_too_small_is_refused_with_what_would_fit(self):
         result = self.generate("--device", "cuda", *LARGER, "--max-vram", "130M")

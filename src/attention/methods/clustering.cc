@@ -118,30 +118,42 @@ void Clustering::cluster_side(const HeadsCall& call, const TensorView& x, Start 
   });
 }
 
+Clustering::State& Clustering::state_of(const HeadsCall& call, Device device) {
+  State& state = states_[{call.layer, call.branch, call.batch}];
+  const Shape shape{call.heads(), call.tokens()};
+  if (state.shape == shape) return state;
+  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
+  const int text = call.text_tokens() > 0 ? 1 : 0;
+  const auto make = [&](Side& side, int clusters) {
+    side.offsets = Tensor(DType::i32, {call.heads(), clusters + 1}, device);
+    side.labels =
+        Tensor(DType::u8, {ops::packed_bytes(shape.numel(), label_bits(side.offsets))}, device);
+  };
+  make(state.q, numbers.query + text);
+  make(state.k, numbers.key + text);
+  const Shape pairs{call.heads(), numbers.query + text, numbers.key + text};
+  if (keeps_choices())
+    state.chosen = Tensor(DType::u8, {ops::packed_bytes(pairs.numel(), 1)}, device);
+  state.shape = shape;
+  state.clustered = false;
+  return state;
+}
+
+void Clustering::reserve(const HeadsCall& call, const Context& context) {
+  state_of(call, context.device);
+}
+
 Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context& context,
                             ClusterHealth& health, Readback& readback) {
   const Zone zone(context.profile, "attention.cluster");
   const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
   const int text = call.text_tokens() > 0 ? 1 : 0;
-  State& state = states_[{call.layer, call.branch, call.batch}];
-  const Shape shape{call.heads(), call.tokens()};
-  const Shape chosen_shape{call.heads(), numbers.query + text, numbers.key + text};
-  const bool known = state.shape == shape;
-  if (!known) {
-    const auto make = [&](Side& side, int clusters) {
-      side.offsets = Tensor(DType::i32, {call.heads(), clusters + 1}, context.device);
-      side.labels = Tensor(DType::u8, {ops::packed_bytes(shape.numel(), label_bits(side.offsets))},
-                           context.device);
-    };
-    make(state.q, numbers.query + text);
-    make(state.k, numbers.key + text);
-    if (keeps_choices())
-      state.chosen =
-          Tensor(DType::u8, {ops::packed_bytes(chosen_shape.numel(), 1)}, context.device);
-    state.shape = shape;
-  }
+  State& state = state_of(call, context.device);
+  const Shape& shape = state.shape;
+  const bool known = state.clustered;
   Clusters clusters;
-  clusters.chosen = context.arena.tensor(DType::u8, chosen_shape);
+  clusters.chosen =
+      context.arena.tensor(DType::u8, {call.heads(), numbers.query + text, numbers.key + text});
   const TensorView q_order = context.arena.tensor(DType::i32, shape);
   const TensorView k_order = context.arena.tensor(DType::i32, shape);
   clusters.video_q_clusters = numbers.query;
@@ -163,6 +175,7 @@ Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context
     cluster_side(call, call.k, start, true, clusters.k_mean, k_order, state.k, context, health,
                  readback);
     state.last_step = call.step;
+    state.clustered = true;
   }
   clusters.q_order = q_order;
   clusters.k_order = k_order;

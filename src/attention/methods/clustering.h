@@ -48,6 +48,8 @@ class Clustering {
   /// those of offsets, which live until the next call for the same (layer, branch, element).
   Clusters update(const HeadsCall& call, const Wanted& wanted, Context& context,
                   ClusterHealth& health, Readback& readback);
+  /// Makes what update() keeps of such a call, so that a later update() asks for no memory.
+  void reserve(const HeadsCall& call, const Context& context);
   /// To be called once clusters.chosen is written, where it had to be.
   void keep_choice(const HeadsCall& call, const Clusters& clusters, Context& context);
 
@@ -58,8 +60,9 @@ class Clustering {
     Tensor offsets;
   };
   struct State {
+    bool clustered = false;
     int last_step = 0;  // of the last clustering
-    Shape shape;        // [heads, tokens]
+    Shape shape;        // [heads, tokens]; what follows is made for it
     bool has_choice = false;
     Tensor chosen;  // pack_bits.h
     Side q;
@@ -72,6 +75,7 @@ class Clustering {
   void cluster_side(const HeadsCall& call, const TensorView& x, Start start, bool keys,
                     const TensorView& mean, const TensorView& order, Side& side, Context& context,
                     ClusterHealth& health, Readback& readback) const;
+  State& state_of(const HeadsCall& call, Device device);
   /// Whether a choice is used again before the next clustering.
   bool keeps_choices() const { return options_.recluster_every != 1; }
 

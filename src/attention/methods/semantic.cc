@@ -39,6 +39,8 @@ SemanticAttention::SemanticAttention(const AttentionOptions& options, const Atte
     : SparseMethod(options, facts), clustering_(options) {}
 
 void SemanticAttention::prepare(const HeadsCall& call, Context& context) {
+  // Memory is asked for in the first step, whether it is dense or not.
+  clustering_.reserve(call, context);
   if (!options().cluster_in_dense_steps) return;
   const Arena::Scope scope(context.arena);
   clustering_.update(call, {.choice = false}, context, cluster_health(), readback());

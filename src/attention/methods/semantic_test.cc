@@ -254,5 +254,21 @@ TEST(SemanticAttention, allocates_nothing_in_later_steps) {
   EXPECT_EQ(context.arena.allocations(), before);
 }
 
+TEST(SemanticAttention, begins_anew_after_dense_steps_in_which_its_memory_was_made) {
+  AttentionOptions options = options_of("semantic-tail");
+  SemanticTailAttention at_once(options, {1, 10});
+  options.dense_steps = .2;
+  SemanticTailAttention later(options, {1, 10});
+  Context context;
+  const AttentionExample earlier({.text_after = 7}, 5);
+  const AttentionExample expected({.text_after = 7});
+  const AttentionExample found({.text_after = 7});
+  for (int step = 0; step < 2; ++step) later.run(earlier.call(step), earlier.out(), context);
+  at_once.run(expected.call(2), expected.out(), context);
+  later.run(found.call(2), found.out(), context);
+  EXPECT_TRUE(close(found.out(), expected.out(), 0));
+  EXPECT_EQ(later.stats().clusters.clusterings, at_once.stats().clusters.clusterings);
+}
+
 }  // namespace
 }  // namespace sparsevid
