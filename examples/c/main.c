@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   options.height = 64;
   options.width = 64;
   options.steps = 2;
+  options.device = "auto";  // a GPU where there is one
   options.progress = on_progress;
   if (sparsevid_generate(handle, &options) != SPARSEVID_OK) return fail(handle);
 

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     options.height = 64;
     options.width = 64;
     options.steps = 2;
+    options.device = "auto";  // a GPU where there is one
     Watch watch;
     const auto result = model.generate(options, &watch);
     for (const auto& line : result.summary) std::puts(line.c_str());

@@ -34,6 +34,13 @@ typedef enum sparsevid_precision {
   SPARSEVID_BF16 = 2
 } sparsevid_precision;
 
+/// What stays out of a GPU's memory until it is needed. Each includes those before it.
+typedef enum sparsevid_offload {
+  SPARSEVID_OFFLOAD_NONE = 0,
+  SPARSEVID_OFFLOAD_TEXT = 1,   ///< the text encoder's layers
+  SPARSEVID_OFFLOAD_BLOCKS = 2  ///< as many of the transformer's blocks as do not fit
+} sparsevid_offload;
+
 typedef struct sparsevid_progress {
   sparsevid_stage stage;
   int step;                 ///< steps of the stage that are complete
@@ -77,7 +84,17 @@ typedef struct sparsevid_generate_options {
   const char* from_latents;  ///< decode this file instead of sampling
   sparsevid_progress_callback progress;
   sparsevid_warning_callback warning;
-  void* user;  ///< handed to both callbacks
+  void* user;                         ///< handed to both callbacks
+  const char* device;                 ///< "cpu", "cuda", "auto"; NULL: auto
+  sparsevid_precision vae_precision;  ///< of the decoder; automatic: f32
+  int fp8_linears;                    ///< not 0, on a GPU: large matrices in e4m3
+  int attention_in_8bit;              ///< not 0, on a GPU: dense self-attention in 8 bits
+  uint64_t max_vram;                  ///< bytes of a GPU's memory to take at most; 0: what is free
+  sparsevid_offload offload;          ///< on a GPU
+  int legacy_sigmas;                  ///< not 0: UniPC noise levels as diffusers up to 0.36
+  const char* latents_path;           ///< where to keep the latents; NULL: beside the output
+  int skip_memory_check;              ///< not 0: start even if it seems not to fit
+  const char* trace;                  ///< path of a Chrome trace of the run; NULL: none
 } sparsevid_generate_options;
 
 /// One handle runs one call at a time; only sparsevid_cancel() may come from elsewhere.

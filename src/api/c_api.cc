@@ -93,6 +93,34 @@ class Callbacks final : public sparsevid::Observer {
   std::atomic<bool>& cancel_;
 };
 
+sparsevid::Precision convert(sparsevid_precision from, const char* option) {
+  switch (from) {
+    case SPARSEVID_AUTOMATIC:
+      return sparsevid::Precision::automatic;
+    case SPARSEVID_F32:
+      return sparsevid::Precision::f32;
+    case SPARSEVID_BF16:
+      return sparsevid::Precision::bf16;
+  }
+  throw sparsevid::Error(ErrorKind::bad_input,
+                         std::string(option) + ": expected a value of sparsevid_precision, found " +
+                             std::to_string(from));
+}
+
+sparsevid::Offload convert(sparsevid_offload from) {
+  switch (from) {
+    case SPARSEVID_OFFLOAD_NONE:
+      return sparsevid::Offload::none;
+    case SPARSEVID_OFFLOAD_TEXT:
+      return sparsevid::Offload::text;
+    case SPARSEVID_OFFLOAD_BLOCKS:
+      return sparsevid::Offload::blocks;
+  }
+  throw sparsevid::Error(
+      ErrorKind::bad_input,
+      "offload: expected a value of sparsevid_offload, found " + std::to_string(from));
+}
+
 sparsevid::GenerateOptions convert(const sparsevid_generate_options& from,
                                    const std::atomic<bool>& cancel) {
   sparsevid::GenerateOptions to;
@@ -107,27 +135,24 @@ sparsevid::GenerateOptions convert(const sparsevid_generate_options& from,
   if (!(from.guidance < 0)) to.guidance = from.guidance;
   if (from.flow_shift != 0) to.flow_shift = from.flow_shift;
   to.seed = from.seed;
-  switch (from.precision) {
-    case SPARSEVID_AUTOMATIC:
-      break;
-    case SPARSEVID_F32:
-      to.precision = sparsevid::Precision::f32;
-      break;
-    case SPARSEVID_BF16:
-      to.precision = sparsevid::Precision::bf16;
-      break;
-    default:
-      throw sparsevid::Error(ErrorKind::bad_input,
-                             "precision: expected a value of sparsevid_precision, found " +
-                                 std::to_string(from.precision));
-  }
+  to.legacy_sigmas = from.legacy_sigmas != 0;
+  to.precision = convert(from.precision, "precision");
+  to.vae_precision = convert(from.vae_precision, "vae_precision");
+  to.fp8_linears = from.fp8_linears != 0;
+  to.attention_in_8bit = from.attention_in_8bit != 0;
+  if (from.device != nullptr) to.device = from.device;
+  to.max_vram = from.max_vram;
+  to.offload = convert(from.offload);
   to.threads = from.threads;
   to.attention = text(from.attention);
   for (std::size_t i = 0; i < from.attention_setting_count; ++i)
     to.attention_settings[text(from.attention_settings[i].name)] = from.attention_settings[i].value;
   to.report = text(from.report);
   to.save_latents = from.save_latents != 0;
+  to.latents_path = text(from.latents_path);
   to.from_latents = text(from.from_latents);
+  to.trace = text(from.trace);
+  to.check_memory = from.skip_memory_check == 0;
   to.cancel = &cancel;
   return to;
 }

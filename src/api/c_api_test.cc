@@ -69,6 +69,51 @@ TEST_F(CApi, ErrorsAreValuesWithAMessage) {
   EXPECT_EQ(sparsevid_generate(nullptr, &options_), SPARSEVID_BAD_INPUT);
 }
 
+TEST_F(CApi, WhatAGpuIsAskedForReachesTheRun) {
+  load();
+  const auto expect_refused = [&](const char* flag) {
+    EXPECT_EQ(sparsevid_generate(handle_, &options_), SPARSEVID_BAD_INPUT);
+    EXPECT_THAT(sparsevid_last_error(handle_), ::testing::HasSubstr(flag));
+  };
+  options_.device = "abacus";
+  expect_refused("--device");
+  options_.device = "cpu";
+  options_.max_vram = std::uint64_t{1} << 34;
+  expect_refused("--max-vram");
+  options_.max_vram = 0;
+  options_.offload = SPARSEVID_OFFLOAD_BLOCKS;
+  expect_refused("--offload");
+  options_.offload = static_cast<sparsevid_offload>(3);
+  expect_refused("offload");
+  options_.offload = SPARSEVID_OFFLOAD_NONE;
+  options_.fp8_linears = 1;
+  expect_refused("--linear");
+  options_.fp8_linears = 0;
+  options_.attention_in_8bit = 1;
+  expect_refused("--attention-dtype");
+  options_.attention_in_8bit = 0;
+  options_.vae_precision = static_cast<sparsevid_precision>(-1);
+  expect_refused("vae_precision");
+}
+
+TEST_F(CApi, EveryOptionOfARunOnTheCpuIsTaken) {
+  load();
+  const std::string latents = (folder_ / "kept.safetensors").string();
+  const std::string trace = (folder_ / "trace.json").string();
+  options_.device = "cpu";
+  options_.precision = SPARSEVID_F32;
+  options_.vae_precision = SPARSEVID_BF16;
+  options_.legacy_sigmas = 1;
+  options_.latents_path = latents.c_str();
+  options_.skip_memory_check = 1;
+  options_.trace = trace.c_str();
+  EXPECT_EQ(sparsevid_generate(handle_, &options_), SPARSEVID_OK) << sparsevid_last_error(handle_);
+  EXPECT_THAT(sparsevid_last_report(handle_), ::testing::HasSubstr("\"sigmas\": \"legacy\""));
+  EXPECT_THAT(sparsevid_last_report(handle_), ::testing::HasSubstr("vae weights (bf16)"));
+  EXPECT_TRUE(std::filesystem::exists(latents));
+  EXPECT_TRUE(std::filesystem::exists(trace));
+}
+
 TEST_F(CApi, ACallbackCanStopTheRun) {
   load();
   options_.progress = [](const sparsevid_progress* progress, void*) {
