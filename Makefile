@@ -63,6 +63,7 @@ check: layers format-check tidy  ## layers, format and clang-tidy
 layers:
 	python3 tools/check_layers_test.py
 	python3 tools/synthetic_checkpoint_test.py
+	python3 tools/check_kernels_test.py
 	python3 tools/check_layers.py
 
 format-check:

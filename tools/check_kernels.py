@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""No GPU kernel keeps registers in local memory, but those listed below with the reason.
+
+    tools/check_kernels.py build/cuda/src/ops/cuda/libsparsevid_ops_*.a
+
+Reads the machine code inside the libraries (fatbin containers of ELF files), for all architectures in them: the size of
+a kernel's stack frame is where spilled registers and arrays that are indexed at run time lie.
+"""
+
+import re
+import struct
+import subprocess
+import sys
+
+# (pattern of the demangled name, bytes at most, why it does not matter)
+ALLOWED = [
+    (r"conv::conv_kernel<(96|192)>", 40, "coordinates in the loading warps, once a tile and not between products"),
+    (r"dense_attention<AttentionTile<128, 192, 2,", 16, "a loading warp of 24 registers, once a tile"),
+    (r"dense_attention_8bit<Tile8<192, 2, 2>", 16, "a loading warp of 24 registers, once a tile"),
+    (r"band_attention<AttentionTile<128, (160|80),", 8, "bounds of a tile, read again where it ends"),
+    (r"row_products<Assignment<128, 128>", 24, "places of the outputs, once a block"),
+]
+
+FATBIN_MAGIC = 0xBA55ED50
+KIND_ELF = 2
+CUDA_MACHINE = 190
+# Of the records in .nv.info: two words, a symbol and its value.
+FORMAT_SVAL, FRAME_SIZE = 0x04, 0x11
+ENTRY = 0x10  # a symbol that is a kernel, and no function that kernels call
+
+
+class Unreadable(Exception):
+    pass
+
+
+def cubins(data):
+    """(architecture, ELF file) of every fatbin container in a library."""
+    magic = struct.pack("<I", FATBIN_MAGIC)
+    at = data.find(magic)
+    while at >= 0:
+        version, header, size = struct.unpack_from("<HHQ", data, at + 4)
+        if (version, header) == (1, 16):
+            place, end = at + header, at + header + size
+            while place < end:
+                kind, _, entry_header, entry_size = struct.unpack_from("<HHIQ", data, place)
+                architecture = struct.unpack_from("<I", data, place + 28)[0]
+                if kind == KIND_ELF:
+                    code = data[place + entry_header : place + entry_header + entry_size]
+                    if code[:4] != b"\x7fELF":
+                        raise Unreadable("machine code is compressed: compile without -compress-all")
+                    yield architecture, code
+                place += entry_header + entry_size
+        at = data.find(magic, at + 4)
+
+
+def text_at(table, offset):
+    return table[offset : table.index(b"\0", offset)].decode()
+
+
+def frames(elf):
+    """{mangled name of a kernel: bytes of its stack frame}."""
+    if struct.unpack_from("<H", elf, 18)[0] != CUDA_MACHINE:
+        raise Unreadable("a fatbin holds an ELF file of another machine")
+    table = struct.unpack_from("<Q", elf, 40)[0]
+    entry, count, names_index = struct.unpack_from("<HHH", elf, 58)
+    sections = []
+    for i in range(count):
+        name, _, _, _, offset, size = struct.unpack_from("<IIQQQQ", elf, table + i * entry)
+        sections.append((name, elf[offset : offset + size]))
+    names = sections[names_index][1]
+    by_name = {text_at(names, name): content for name, content in sections}
+    symbols, strings, info = by_name[".symtab"], by_name[".strtab"], by_name.get(".nv.info", b"")
+    found, at = {}, 0
+    while at < len(info):
+        form, attribute, size = struct.unpack_from("<BBH", info, at)
+        at += 4
+        if form != FORMAT_SVAL:
+            continue  # the two bytes were its value
+        if attribute == FRAME_SIZE:
+            symbol, frame = struct.unpack_from("<II", info, at)
+            name, _, other = struct.unpack_from("<IBB", symbols, 24 * symbol)
+            if other & ENTRY:
+                found[text_at(strings, name)] = frame
+        at += size
+    return found
+
+
+def demangled(names):
+    result = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True)
+    plain = result.stdout.splitlines()
+    return dict(zip(names, (re.sub(r"sparsevid::ops::cuda::|\(anonymous namespace\)::", "", name) for name in plain)))
+
+
+def check(kernels, allowed=None):
+    """Lines about kernels [(architecture, name, bytes)] with more local memory than is allowed."""
+    rules = ALLOWED if allowed is None else allowed
+    problems = []
+    for architecture, name, frame in kernels:
+        most = max((limit for pattern, limit, _ in rules if re.search(pattern, name)), default=0)
+        if frame > most:
+            problems.append(f"sm_{architecture}: {frame} bytes of local memory, expected at most {most}: {name}")
+    return problems
+
+
+def main(paths):
+    found = []
+    for path in paths:
+        with open(path, "rb") as file:
+            data = file.read()
+        for architecture, elf in cubins(data):
+            found += [(architecture, name, frame) for name, frame in frames(elf).items()]
+    if not found:
+        sys.exit(f"{', '.join(paths)}: expected GPU kernels, found none")
+    plain = demangled(sorted({name for _, name, _ in found}))
+    kernels = [(architecture, plain[name], frame) for architecture, name, frame in found]
+    problems = check(kernels)
+    for line in problems:
+        print(line)
+    print(f"kernels: {len(kernels)}, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
