@@ -50,4 +50,9 @@ __device__ inline void fence_async_proxy() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+/// Between ordinary loads from shared memory and the arrival that lets the copy engine overwrite
+/// what they read. Nothing waits for the loads before the arrival otherwise, and it overtakes them
+/// by more than a copy takes that hits the L2 cache.
+__device__ inline void loads_before_copies() { fence_async_proxy(); }
+
 }  // namespace sparsevid::ops::cuda

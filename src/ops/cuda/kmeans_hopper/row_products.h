@@ -150,6 +150,7 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
     };
     const auto release_rows = [&] {
       rows_parity ^= 1;
+      loads_before_copies();
       __syncwarp();
       if (lane == 0) barrier_arrive(rows_emptied);
     };
@@ -208,6 +209,7 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
           release_rows();
         }
         job.consume(tile, other_sums, floats(turn.stage), other_half, other_state);
+        loads_before_copies();
         __syncwarp();
         if (lane == 0) barrier_arrive(&emptied[turn.stage]);
         turn.advance();
