@@ -21,6 +21,7 @@
 #include "ops/cuda/attention_hopper/attend.h"
 #include "ops/cuda/attention_hopper/band_tiles.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/launch.h"
 #include "ops/cuda/common/tensor_map.h"
 
@@ -87,10 +88,11 @@ __device__ int row_of_thread() {
 
 /// The key tiles of one piece of work.
 template <class Tile>
-class BandKeys {
+class BandKeys : public TileStream<BandShared<Tile>> {
  public:
   __device__ BandKeys(const BandArguments& a, BandShared<Tile>& shared, const BandWork& work)
-      : shared_(shared), work_(work), left_(work.tiles()) {
+      : TileStream<BandShared<Tile>>(shared), work_(work) {
+    this->restart(work.tiles());
     // Where each thread finds its own again: its registers are all taken.
     const int row = row_of_thread();
 #pragma unroll
@@ -101,31 +103,21 @@ class BandKeys {
     }
   }
 
-  __device__ bool last() const { return left_ == 0; }
-  __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
-  }
-  __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
-  }
-  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
   /// For a warpgroup without queries: lets all tiles pass.
   __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
 #pragma unroll 1
-    while (!last()) {
-      wait_k(turn.stage, turn.parity);
-      release_k(turn.stage);
-      wait_v(turn.stage, turn.parity);
-      release_v(turn.stage);
+    while (!this->last()) {
+      this->wait_k(turn.stage, turn.parity);
+      this->release_k(turn.stage);
+      this->wait_v(turn.stage, turn.parity);
+      this->release_v(turn.stage);
       turn.advance();
     }
   }
 
   __device__ void apply_first(float (&s)[Tile::kKeys / 2]) { apply(s); }
   __device__ void apply(float (&s)[Tile::kKeys / 2]) {
-    const BandTile tile = band_tile<Tile::kKeys>(work_, work_.tiles() - left_ - 1);
+    const BandTile tile = band_tile<Tile::kKeys>(work_, work_.tiles() - this->left_ - 1);
     const bool band = tile.section == BandTile::band;
     const bool all =
         !band || (tile.first >= work_.all_begin && tile.first + tile.count <= work_.all_end);
@@ -135,7 +127,7 @@ class BandKeys {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       // Columns of the tile that the row sees.
-      const int2 seen = shared_.seen[row + 8 * h];
+      const int2 seen = this->shared_.seen[row + 8 * h];
       const int begin = band ? max(seen.x - tile.first, 0) : 0;
       const int end = band ? min(seen.y - tile.first, tile.count) : tile.count;
 #pragma unroll
@@ -149,13 +141,7 @@ class BandKeys {
   }
 
  private:
-  __device__ static void release(Barrier* barrier) {
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-  }
-
-  BandShared<Tile>& shared_;
   const BandWork& work_;
-  int left_;
 };
 
 template <class Tile>
@@ -199,12 +185,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     constexpr int kWarps = 4 * Tile::kWarpgroups;
     barrier_init(&shared.q_full, kQueryArrivals);
     barrier_init(&shared.q_empty, kWarps);
-    for (int stage = 0; stage < Tile::kStages; ++stage) {
-      barrier_init(&shared.k_full[stage], 1);
-      barrier_init(&shared.v_full[stage], 1);
-      barrier_init(&shared.k_empty[stage], kWarps);
-      barrier_init(&shared.v_empty[stage], kWarps);
-    }
+    init_tile_barriers(shared, 1, 1, kWarps);
     shared.work.init(kQueryLoaders + kWarps);
     barrier_init_fence();
   }

@@ -6,6 +6,7 @@
 
 #include "ops/cuda/attention_hopper/attend.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/tma.h"
 
 namespace sparsevid::ops::cuda {
@@ -85,25 +86,16 @@ __device__ void load_dense(const DenseArguments& a, AttentionShared<Tile>& share
 
 /// The tiles of all keys, the last and perhaps partial one first.
 template <class Tile, int kCluster>
-class DenseKeys {
+class DenseKeys : public TileStream<AttentionShared<Tile>, kCluster> {
+  using Stream = TileStream<AttentionShared<Tile>, kCluster>;
+
  public:
   __device__ DenseKeys(AttentionShared<Tile>& shared, int k_len)
-      : shared_(shared),
+      : Stream(shared),
         tiles_((k_len + Tile::kKeys - 1) / Tile::kKeys),
         partial_(k_len % Tile::kKeys) {}
 
-  __device__ void restart() { left_ = tiles_; }
-  __device__ bool last() const { return left_ == 0; }
-  __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
-  }
-  __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
-  }
-  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
-
+  __device__ void restart() { Stream::restart(tiles_); }
   __device__ void apply_first(float (&s)[Tile::kKeys / 2]) {
     if (partial_ == 0) return;
     const int column = 2 * (threadIdx.x % 4);
@@ -114,20 +106,8 @@ class DenseKeys {
   __device__ void apply(float (&)[Tile::kKeys / 2]) {}
 
  private:
-  // Each warp has waited for its own share of a product only, so each arrives.
-  __device__ static void release(Barrier* barrier) {
-    const std::uint32_t lane = threadIdx.x % 32;
-    if constexpr (kCluster == 1) {
-      if (lane == 0) barrier_arrive(barrier);
-    } else {
-      if (lane < kCluster) barrier_arrive_at(barrier, lane);
-    }
-  }
-
-  AttentionShared<Tile>& shared_;
   int tiles_;
   int partial_;
-  int left_ = 0;
 };
 
 template <class Tile, int kCluster>
@@ -171,12 +151,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     constexpr int kWarps = 4 * Tile::kWarpgroups;
     barrier_init(&shared.q_full, 1);
     barrier_init(&shared.q_empty, kWarps);
-    for (int stage = 0; stage < Tile::kStages; ++stage) {
-      barrier_init(&shared.k_full[stage], 1);
-      barrier_init(&shared.v_full[stage], 1);
-      barrier_init(&shared.k_empty[stage], kWarps * kCluster);
-      barrier_init(&shared.v_empty[stage], kWarps * kCluster);
-    }
+    init_tile_barriers(shared, 1, 1, kWarps * kCluster);
     barrier_init_fence();
   }
   if constexpr (kCluster == 1)

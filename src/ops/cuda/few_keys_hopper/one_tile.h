@@ -18,6 +18,7 @@
 
 #include "ops/cuda/attention_hopper/online_softmax.h"
 #include "ops/cuda/attention_hopper/tile.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/tma.h"
 #include "ops/cuda/few_keys_hopper/problem.h"
 
@@ -239,12 +240,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       barrier_init(&shared.q_full[i], 1);
       barrier_init(&shared.q_empty[i], 4);  // the warps of the one warpgroup that takes it
     }
-    for (int i = 0; i < Tile::kStages; ++i) {
-      barrier_init(&shared.k_full[i], 1);
-      barrier_init(&shared.v_full[i], 1);
-      barrier_init(&shared.k_empty[i], 4 * Tile::kWarpgroups);
-      barrier_init(&shared.v_empty[i], 4 * Tile::kWarpgroups);
-    }
+    init_tile_barriers(shared, 1, 1, 4 * Tile::kWarpgroups);
     barrier_init_fence();
   }
   shared.biases.prepare(p, 1);

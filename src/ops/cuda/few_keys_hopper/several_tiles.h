@@ -13,6 +13,7 @@
 
 #include "ops/cuda/attention_hopper/attend.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/tma.h"
 #include "ops/cuda/few_keys_hopper/problem.h"
 
@@ -48,32 +49,11 @@ struct Groups {
 };
 
 /// All tiles of keys, last first.
-class KeyTiles {
+class KeyTiles : public TileStream<SeveralTilesShared> {
  public:
-  __device__ KeyTiles(SeveralTilesShared& shared, int tiles) : shared_(shared), tiles_(tiles) {}
-
-  __device__ void restart() { left_ = tiles_; }
-  __device__ bool last() const { return left_ == 0; }
-  __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
-  }
-  __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
-  }
-  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
+  using TileStream::TileStream;
   __device__ void apply_first(float (&s)[SeveralTiles::kKeys / 2]) { apply(s); }
   __device__ void apply(float (&s)[SeveralTiles::kKeys / 2]) { shared_.biases.add(left_, s); }
-
- private:
-  __device__ static void release(Barrier* barrier) {
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-  }
-
-  SeveralTilesShared& shared_;
-  int tiles_;
-  int left_ = 0;
 };
 
 __device__ inline void load_groups(const Problem& p, const Groups& groups, int tiles,
@@ -122,7 +102,7 @@ __device__ inline void compute_groups(const Problem& p, const Groups& groups, in
       kRows * warpgroup + static_cast<int>(threadIdx.x) % kWarpgroupThreads / 32 * 16 + lane / 4;
   const float counts = shared.biases.some_key_counts != 0 ? 1 : 0;
   const IssueTurn<Tile::kWarpgroups> issue(warpgroup);
-  KeyTiles keys(shared, tiles);
+  KeyTiles keys(shared);
   PipelineTurn<SeveralTilesShared::kRounds> round;
   PipelineTurn<Tile::kStages> turn;
   for (int group = static_cast<int>(blockIdx.x); group < groups.count;
@@ -130,7 +110,7 @@ __device__ inline void compute_groups(const Problem& p, const Groups& groups, in
     float o[kHeadDim / 2];
     OnlineSoftmax softmax(p.scale_log2);
     barrier_wait(&shared.q_full[round.stage], round.parity);
-    keys.restart();
+    keys.restart(tiles);
     const RoundOperands operands = {shared.q[round.stage], shared.k, shared.v};
     attend<Tile>(operands, warpgroup, keys, turn, issue, softmax, o, [&] {
       if (lane == 0) barrier_arrive(&shared.q_empty[round.stage]);
@@ -158,12 +138,7 @@ __global__ void __launch_bounds__(SeveralTiles::kThreads, 1)
       barrier_init(&shared.q_full[i], 1);
       barrier_init(&shared.q_empty[i], kWarps);
     }
-    for (int i = 0; i < Tile::kStages; ++i) {
-      barrier_init(&shared.k_full[i], 1);
-      barrier_init(&shared.v_full[i], 1);
-      barrier_init(&shared.k_empty[i], kWarps);
-      barrier_init(&shared.v_empty[i], kWarps);
-    }
+    init_tile_barriers(shared, 1, 1, kWarps);
     barrier_init_fence();
   }
   const int tiles = (p.k_len + Tile::kKeys - 1) / Tile::kKeys;
