@@ -36,11 +36,11 @@ void gated_residual_as(void* x, const void* y, const float* gate, std::int64_t c
   if (gate == nullptr) {
 #pragma omp simd
     for (std::int64_t i = 0; i < count; ++i) store(sum[i], to_float(sum[i]) + to_float(summand[i]));
-  } else {
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i)
-      store(sum[i], to_float(sum[i]) + to_float(summand[i]) * gate[i]);
+    return;
   }
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i)
+    store(sum[i], to_float(sum[i]) + to_float(summand[i]) * gate[i]);
 }
 
 void gated_residual_rows(void* x, const void* y, const float* gate, DType dtype,
@@ -58,11 +58,11 @@ void activate_with(const void* x, const void* factor, void* out, std::int64_t co
   if (by == nullptr) {
 #pragma omp simd
     for (std::int64_t i = 0; i < count; ++i) store(to[i], function(to_float(from[i])));
-  } else {
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i)
-      store(to[i], function(to_float(from[i])) * to_float(by[i]));
+    return;
   }
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i)
+    store(to[i], function(to_float(from[i])) * to_float(by[i]));
 }
 
 template <typename T>
