@@ -133,9 +133,9 @@ std::optional<Alternative> smaller_size(const Recipe& recipe, Settings settings,
   const int multiple = recipe.limits().size_multiple;
   const double height = settings.height;
   const double width = settings.width;
-  for (double scale = 0.9; scale > 0.2; scale -= 0.1) {
+  for (int tenths = 9; tenths > 2; --tenths) {
     const auto scaled = [&](double side) {
-      return std::max(multiple, static_cast<int>(side * scale) / multiple * multiple);
+      return std::max(multiple, static_cast<int>(side * tenths / 10) / multiple * multiple);
     };
     settings.height = scaled(height);
     settings.width = scaled(width);
