@@ -7,16 +7,11 @@
 #include <limits>
 
 namespace sparsevid::ops::cpu {
-namespace {
-
-/// Element `d` of a packed row.
-float element(const std::uint32_t* words, std::int64_t d, bool is_bf16) {
+float element_of(const std::uint32_t* words, std::int64_t d, bool is_bf16) {
   if (!is_bf16) return std::bit_cast<float>(words[d]);
   const std::uint32_t word = words[d / 2];
   return std::bit_cast<float>(d % 2 == 0 ? word << 16 : word & 0xffff0000U);
 }
-
-}  // namespace
 
 std::string cluster_refusal(CpuIsa isa, DType dtype) {
   if (cpu_isa() < isa)
@@ -70,7 +65,7 @@ void ClusterPanels::set_distance_bias(const std::uint8_t* usable) {
     // The norm of the centroid as it was rounded, so that the comparison is exact for it.
     double sum = 0;
     for (std::int64_t d = 0; d < head_dim_; ++d) {
-      const double value = element(row_, d, kernel_->is_bf16);
+      const double value = element_of(row_, d, kernel_->is_bf16);
       sum += value * (value / 2 + center_[d]);
     }
     bias_[c] = static_cast<float>(sum);

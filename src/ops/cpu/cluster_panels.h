@@ -14,6 +14,9 @@ namespace sparsevid::ops::cpu {
 /// Why the kernel that needs `isa` cannot run here on inputs of this type; empty when it can.
 std::string cluster_refusal(CpuIsa isa, DType dtype);
 
+/// Element `d` of a row as a kernel packs it.
+float element_of(const std::uint32_t* words, std::int64_t d, bool is_bf16);
+
 /// Rows of a [rows, head_dim] view.
 struct SourceRows {
   explicit SourceRows(const TensorView& matrix)

@@ -2,6 +2,7 @@
 
 #include "ops/cpu/round_clusters.h"
 #include "ops/dispatch/cluster_contract.h"
+#include "ops/dispatch/cluster_entries.h"
 #include "ops/dispatch/cuda_entries.h"
 #include "ops/ref/round_clusters.h"
 
@@ -9,8 +10,8 @@ namespace sparsevid::ops {
 
 const ImplementationList<RoundClustersParams>& round_clusters_implementations() {
   static const auto list = implementations<RoundClustersParams>(
-      "round_clusters", {{"cpu", never_refuses<RoundClustersParams>, cpu::round_clusters},
-                         {"ref", never_refuses<RoundClustersParams>, ref::round_clusters}});
+      "round_clusters",
+      cluster_entries<RoundClustersParams, cpu::round_clusters>(ref::round_clusters));
   return list;
 }
 
