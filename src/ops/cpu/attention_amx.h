@@ -26,6 +26,7 @@ class AmxRun {
  public:
   static constexpr int kTile = 16;  // rows of a tile, words of a row, queries of a lane
   static constexpr int kUnitGroups = kTile;
+  static constexpr int kTileRows = 256;
   static constexpr int kHeadDimMultiple = 2 * kTile;
 
   static std::size_t scratch_bytes(int head_dim, int rows) {
@@ -59,6 +60,7 @@ class AmxRun {
   static constexpr int kTileWords = kTile * kTile;
   static constexpr int kTileBytes = kTile * 4;  // from one row of a tile in scratch to the next
   static constexpr int kGroupLanes = 4;
+  static constexpr int kMostLanes = kTileRows / kTile;
   static constexpr float kMinusInfinity = -__builtin_inff();
   static constexpr float kLog2E = 1.44269504088896340736F;
   /// As in attention_tile_run.h.
@@ -146,7 +148,6 @@ class AmxRun {
       Simd::store(to.shift, Simd::zero());
       Simd::store(to.limit, Simd::set1(kMinusInfinity));
       Simd::store(to.total, Simd::zero());
-      for (int i = 0; i < kTile * padded_; i += kTile) Simd::store(to.out + i, Simd::zero());
     }
   }
 
@@ -427,7 +428,7 @@ class AmxRun {
     return true;
   }
 
-  void accumulate(int first_lane, int lanes) const {
+  void accumulate(int first_lane, int lanes) {
     // Columns outside: the values of a block are read once for all lanes.
     for (int column = 0; column < padded_; column += 2 * kTile) {
       int l = 0;
@@ -435,14 +436,19 @@ class AmxRun {
         accumulate_of<2>(first_lane + l, weights_of(l, 0), unit_count_, column);
       if (l < lanes) accumulate_of<1>(first_lane + l, weights_of(l, 0), unit_count_, column);
     }
+    for (int l = first_lane; l < first_lane + lanes; ++l) has_sums_[l] = true;
   }
 
   /// Raises the running maximum to that of these logits, and what is relative to it.
   [[gnu::noinline]] void raise_top(int unit, int index, const float* logits) {
     const Lane at = lane(index);
-    std::uint32_t* weights = weights_of(index - group_first_, 0);
-    accumulate_columns<1>(index, weights, unit);
-    for (int i = 0; i < unit * kTileWords; ++i) weights[i] = 0;
+    if (unit > 0) {
+      std::uint32_t* weights = weights_of(index - group_first_, 0);
+      for (int column = 0; column < padded_; column += 2 * kTile)
+        accumulate_of<1>(index, weights, unit, column);
+      for (int i = 0; i < unit * kTileWords; ++i) weights[i] = 0;
+      has_sums_[index] = true;
+    }
     const Vec old_top = Simd::load(at.top);
     Vec top = old_top;
     for (int key = 0; key < kUnitKeys; ++key) {
@@ -458,16 +464,10 @@ class AmxRun {
     // No limit for a query that has seen no key.
     Simd::store(at.limit, Simd::limit_where_finite(top, kRescaleThreshold));
     Simd::store(at.total, Simd::mul(Simd::load(at.total), Simd::load(factor)));
+    if (!has_sums_[index]) return;
     for (int i = 0; i < kTile * padded_; i += kTile)
       Simd::store(at.out + i,
                   Simd::mul(Simd::load(at.out + i), Simd::set1(factor[i / kTile % kTile])));
-  }
-
-  template <int kLanes>
-  void accumulate_columns(int lane_index, const std::uint32_t* weights, int units) const {
-    if (units == 0) return;
-    for (int column = 0; column < padded_; column += 2 * kTile)
-      accumulate_of<kLanes>(lane_index, weights, units, column);
   }
 
   /// One or two lanes by 32 columns.
@@ -476,11 +476,21 @@ class AmxRun {
     const int row_bytes = padded_ * 4;
     float* out = lane(lane_index).out + column * kTile;
     float* below = kLanes == 2 ? lane(lane_index + 1).out + column * kTile : nullptr;
-    Tiles::template load<0>(out, kTileBytes);
-    Tiles::template load<1>(out + kTileWords, kTileBytes);
+    if (has_sums_[lane_index]) {
+      Tiles::template load<0>(out, kTileBytes);
+      Tiles::template load<1>(out + kTileWords, kTileBytes);
+    } else {
+      Tiles::template zero<0>();
+      Tiles::template zero<1>();
+    }
     if constexpr (kLanes == 2) {
-      Tiles::template load<2>(below, kTileBytes);
-      Tiles::template load<3>(below + kTileWords, kTileBytes);
+      if (has_sums_[lane_index + 1]) {
+        Tiles::template load<2>(below, kTileBytes);
+        Tiles::template load<3>(below + kTileWords, kTileBytes);
+      } else {
+        Tiles::template zero<2>();
+        Tiles::template zero<3>();
+      }
     }
     for (int u = 0; u < units; ++u) {
       const std::uint32_t* value = units_[u].values + column;
@@ -511,6 +521,7 @@ class AmxRun {
     for (int i = 0; i < kTile && index * kTile + i < tile_.out.count; ++i) {
       const Vec f = Simd::set1(factor[i]);
       const auto column = [&](int c) {
+        if (!has_sums_[index]) return Simd::zero();
         return Simd::mul(Simd::load(from.out + c * kTile + i * kTile), f);
       };
       const int row = index * kTile + i;
@@ -537,10 +548,11 @@ class AmxRun {
   int unit_count_ = 0;
   int group_first_ = 0;
   Unit units_[kBlockUnits];
-  float* logits_;           // two items' [lane][32 keys][16 queries]
-  std::uint32_t* weights_;  // [lane of a group][unit][16 queries][16 pairs of keys]
-  std::uint32_t* pairs_;    // [16 pairs of keys][16 queries]
-  float* rows_;             // [16][padded]
+  bool has_sums_[kMostLanes] = {};  // else those in scratch are not written yet
+  float* logits_;                   // two items' [lane][32 keys][16 queries]
+  std::uint32_t* weights_;          // [lane of a group][unit][16 queries][16 pairs of keys]
+  std::uint32_t* pairs_;            // [16 pairs of keys][16 queries]
+  float* rows_;                     // [16][padded]
   std::uint32_t* gathered_;
   float* lane_memory_;
 };
@@ -552,7 +564,7 @@ constexpr AttentionKernel amx_kernel(const char* name) {
           2,
           AmxRun<Tiles>::kUnitGroups,
           AmxRun<Tiles>::kUnitGroups,
-          256,
+          AmxRun<Tiles>::kTileRows,
           2,
           kMultiple,
           AmxRun<Tiles>::scratch_bytes,
