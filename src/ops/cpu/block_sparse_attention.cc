@@ -52,6 +52,7 @@ class BlockSparse {
     const std::int64_t at_once = heads_at_once(heads, tiles_per_head, context_.threads);
     Arena& arena = context_.arena;
     begin_of_cluster_ = arena.array<std::int32_t>(at_once * (k_clusters_ + 1));
+    key_groups_ = arena.array<KeyGroup>(at_once * tail_begin_);
     tail_bias_ = arena.array<float>(at_once * k_clusters_);
     tiles_ = arena.array<Tile>(at_once * tiles_per_head);
     list_stride_ = groups_ + kernel_.group_multiple;
@@ -81,18 +82,21 @@ class BlockSparse {
     return params_.chosen[first_head_ + head][cluster].as<std::uint8_t>();
   }
 
+  /// Where the clusters go, and the groups of all their keys, of which lists are parts.
   void place_clusters(std::int64_t heads) {
-    for (std::int64_t head = 0; head < heads; ++head) {
+    parallel_for(context_.threads, heads, 1, [&](std::int64_t head, std::int64_t) {
       const std::int32_t* offsets = k_offsets(head);
       std::int32_t* begin = begin_of_cluster_ + head * (k_clusters_ + 1);
       begin[0] = 0;
+      KeyList list{key_groups_ + head * tail_begin_};
       for (std::int64_t c = 0; c < k_clusters_; ++c) {
         const std::int32_t size = offsets[c + 1] - offsets[c];
-        begin[c + 1] = begin[c] + static_cast<std::int32_t>(divide_up(size, kernel_.group));
+        list.add_keys(begin[c], size, kernel_.group);
+        begin[c + 1] = static_cast<std::int32_t>(list.count);
         tail_bias_[head * k_clusters_ + c] =
             size == 0 ? kMasked : static_cast<float>(std::log(size) / params_.scale);
       }
-    }
+    });
   }
 
   void pack(std::int64_t heads, const PackedHeads& packed) {
@@ -163,17 +167,17 @@ class BlockSparse {
     KeyGroup rest[2 * kMostRun];
     int rest_count = 0;
     const std::uint8_t* choice = chosen(tile.head, tile.cluster);
-    const std::int32_t* offsets = k_offsets(tile.head);
     const std::int32_t* begin = begin_of_cluster_ + tile.head * (k_clusters_ + 1);
+    const KeyGroup* groups = key_groups_ + tile.head * tail_begin_;
     for (std::int64_t c = 0; c < k_clusters_; ++c) {
       if (choice[c] == 0) continue;
-      const std::int64_t before = list.count;
-      for (; c < k_clusters_ && choice[c] != 0; ++c)
-        list.add_keys(begin[c], offsets[c + 1] - offsets[c], kernel_.group);
-      const std::int64_t left = (list.count - before) % kernel_.group_run;
-      list.count -= left;
-      std::copy_n(list.groups + list.count, left, rest + rest_count);
-      rest_count += static_cast<int>(left);
+      const std::int64_t first = c;
+      while (c < k_clusters_ && choice[c] != 0) ++c;
+      const int left = (begin[c] - begin[first]) % kernel_.group_run;
+      const std::int32_t end = begin[c] - left;
+      list.add(groups + begin[first], end - begin[first]);
+      std::copy_n(groups + end, left, rest + rest_count);
+      rest_count += left;
       if (rest_count < kernel_.group_run) continue;
       rest_count -= kernel_.group_run;
       list.add(rest + rest_count, kernel_.group_run);
@@ -234,8 +238,10 @@ class BlockSparse {
   std::int64_t tail_begin_;  // group of the first mean, behind the most groups the keys can take
   std::int64_t groups_;
   std::int64_t first_head_ = 0;
-  std::int32_t* begin_of_cluster_ = nullptr;  // [heads at work, k_clusters + 1] groups
-  float* tail_bias_ = nullptr;                // [heads at work, k_clusters]
+  // Of the heads at work:
+  std::int32_t* begin_of_cluster_ = nullptr;  // [k_clusters + 1] groups
+  KeyGroup* key_groups_ = nullptr;            // [tail_begin]: all keys
+  float* tail_bias_ = nullptr;                // [k_clusters]
   Tile* tiles_ = nullptr;
   KeyGroup* lists_ = nullptr;  // one for each thread
   std::int64_t list_stride_ = 0;
