@@ -21,6 +21,9 @@ struct BlockSparseAttentionParams {
   /// k_mean with bias ln(size) and value v_mean. Both undefined: it is dropped.
   TensorView k_mean;  ///< [heads, k_clusters, head_dim] f32
   TensorView v_mean;  ///< [heads, k_clusters, head_dim] f32
+  /// k_mean and v_mean are not read but written: the means of the clusters' keys and values, 0 for
+  /// an empty cluster. On the CPU, where a kernel that gathers these rows has them for little.
+  bool takes_means = false;
   double scale = 1;
   TensorView out;  ///< [heads, q_len, head_dim], dtype of q, in token order; any strides but a
                    ///< contiguous last axis

@@ -99,6 +99,34 @@ TEST(BlockSparseAttention, GivesTheMeanOfTheValuesForAConstantInput) {
   });
 }
 
+TEST(BlockSparseAttention, TakesTheMeansItself) {
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    for (const ClusterSizes sizes : {ClusterSizes::uneven, ClusterSizes::holes}) {
+      // More heads than a kernel may pack at a time; 80 is no multiple of AMX's 32.
+      BlockSparseInputs inputs({"", 9, 300, 333, 80, 5, 40, .4, true, sizes, dtype, true});
+      Context context;
+      const Tensor expected = reference(inputs.params, context);
+      const Tensor k_mean = clone(inputs.k_mean);
+      const Tensor v_mean = clone(inputs.v_mean);
+      inputs.params.takes_means = true;
+      const auto spoil = [&] {
+        inputs.k_mean = constant_tensor(k_mean->shape(), __builtin_nan(""));
+        inputs.v_mean = constant_tensor(k_mean->shape(), __builtin_nan(""));
+        inputs.params.k_mean = inputs.k_mean;
+        inputs.params.v_mean = inputs.v_mean;
+      };
+      spoil();
+      with_each(inputs.params, context, [&] {
+        EXPECT_TRUE(close(inputs.k_mean, k_mean, 1e-5));
+        EXPECT_TRUE(close(inputs.v_mean, v_mean, 1e-5));
+        EXPECT_TRUE(close(inputs.params.out, expected,
+                          tolerance({.tail = true, .dtype = dtype, .logits = 1})));
+        spoil();
+      });
+    }
+  }
+}
+
 TEST(BlockSparseAttention, GivesTheSameBitsWithAnyNumberOfThreads) {
   const BlockSparseInputs inputs({"", 3, 700, 600, 64, 9, 17, .3});
   Context one;
@@ -123,6 +151,13 @@ TEST(BlockSparseAttention, AllocatesNothingTheSecondTime) {
 TEST(BlockSparseAttention, RefusesAMeanOfKeysWithoutOneOfValues) {
   BlockSparseInputs inputs({"", 1, 70, 60, 64, 3, 5, .3});
   inputs.params.v_mean = {};
+  Context context;
+  EXPECT_THROW(block_sparse_attention(inputs.params, context), Error);
+}
+
+TEST(BlockSparseAttention, RefusesToTakeMeansWithoutAPlaceForThem) {
+  BlockSparseInputs inputs({"", 1, 70, 60, 64, 3, 5, .3, false});
+  inputs.params.takes_means = true;
   Context context;
   EXPECT_THROW(block_sparse_attention(inputs.params, context), Error);
 }

@@ -191,12 +191,12 @@ Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context
   if (wanted.k_variance && clusters.must_choose)
     clusters.k_variance = means_tensor(call, numbers.key + text, context);
   if (clusters.must_choose) statistics(call.q, false, clusters.q_mean, {});
-  if (clusters.must_choose || wanted.v_mean)
+  // On a CPU the kernel takes the means of the tail.
+  const bool tail_means = wanted.v_mean && context.device != Device::cpu;
+  if (clusters.must_choose || tail_means)
     statistics(call.k, true, clusters.k_mean, clusters.k_variance);
-  if (wanted.v_mean) {
-    clusters.v_mean = means_tensor(call, numbers.key + text, context);
-    statistics(call.v, true, clusters.v_mean, {});
-  }
+  if (wanted.v_mean) clusters.v_mean = means_tensor(call, numbers.key + text, context);
+  if (tail_means) statistics(call.v, true, clusters.v_mean, {});
   return clusters;
 }
 

@@ -16,7 +16,9 @@ struct Clusters {
   TensorView k_offsets;   ///< [heads, k_clusters + 1] i32
   TensorView q_mean;      ///< [heads, q_clusters, head_dim] f32
   TensorView k_mean;      ///< [heads, k_clusters, head_dim] f32
-  TensorView v_mean;      ///< [heads, k_clusters, head_dim] f32; undefined unless asked for
+  TensorView v_mean;      ///< [heads, k_clusters, head_dim] f32; undefined unless asked for, and on
+                          ///< a CPU, where the kernel takes the means, not written, nor is k_mean
+                          ///< unless must_choose
   TensorView k_variance;  ///< [heads, k_clusters, head_dim] f32; undefined unless asked for
   TensorView chosen;      ///< [heads, q_clusters, k_clusters] u8, of the last choice, or for it
   bool must_choose;       ///< that choice was for other clusters: q_mean and k_variance are there

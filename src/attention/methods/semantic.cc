@@ -80,6 +80,7 @@ void SemanticAttention::run_heads(const HeadsCall& call, Context& context) {
   if (statistics.v_mean) {
     params.k_mean = clusters.k_mean;
     params.v_mean = clusters.v_mean;
+    params.takes_means = context.device == Device::cpu;
   }
   params.scale = call.scale;
   params.out = call.out;

@@ -16,6 +16,7 @@
 #include "ops/cpu/attention_micro_bf16.h"
 #include "ops/cpu/attention_pack.h"
 #include "ops/cpu/attention_tile.h"
+#include "ops/cpu/cluster_statistics_simd.h"
 #include "ops/cpu/flush_denormals.h"
 
 namespace sparsevid::ops::cpu {
@@ -570,7 +571,8 @@ constexpr AttentionKernel amx_kernel(const char* name) {
           AmxRun<Tiles>::scratch_bytes,
           pack_keys<true, kMultiple>,
           pack_values<true, kMultiple>,
-          AmxRun<Tiles>::run};
+          AmxRun<Tiles>::run,
+          statistics<Avx512>};
 }
 
 }  // namespace

@@ -64,6 +64,10 @@ struct AttentionKernel {
   void (*pack_keys)(const AttentionRows& rows, int head_dim, void* packed);
   void (*pack_values)(const AttentionRows& rows, int head_dim, void* packed);
   void (*run)(const AttentionTile& tile);
+  /// As in ClusterKernel.
+  void (*statistics)(const void* rows, bool is_bf16, std::int64_t row_stride,
+                     const std::int32_t* order, int count, std::int64_t readable, int size,
+                     float* mean, float* variance);
 
   int padded_head_dim(int head_dim) const {
     return (head_dim + head_dim_multiple - 1) / head_dim_multiple * head_dim_multiple;

@@ -6,6 +6,7 @@
 #include "ops/cpu/attention_micro.h"
 #include "ops/cpu/attention_pack.h"
 #include "ops/cpu/attention_tile.h"
+#include "ops/cpu/cluster_statistics_simd.h"
 #include "ops/cpu/flush_denormals.h"
 
 namespace sparsevid::ops::cpu {
@@ -341,7 +342,8 @@ constexpr AttentionKernel kernel_of(const char* name, int tile_rows) {
           TileRun<Micro>::scratch_bytes,
           pack_keys<Micro::kBf16, Micro::kHeadDimMultiple>,
           pack_values<Micro::kBf16, Micro::kHeadDimMultiple>,
-          TileRun<Micro>::run};
+          TileRun<Micro>::run,
+          statistics<typename Micro::Simd>};
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ class BlockSparse {
     tail_bias_ = arena.array<float>(at_once * k_clusters_);
     tiles_ = arena.array<Tile>(at_once * tiles_per_head);
     list_stride_ = groups_ + kernel_.group_multiple;
+    pair_means_ = arena.array<float>(std::int64_t{2} * head_dim_ * context_.threads);
     lists_ = arena.array<KeyGroup>(list_stride_ * context_.threads);
     const TileScratch scratch(kernel_, head_dim_, context_.threads, arena);
     const PackedHeads packed(kernel_, head_dim_, at_once, groups_, arena);
@@ -113,6 +114,7 @@ class BlockSparse {
         packed.pack(attention_rows(params_.k[from], order, offsets[c], size, k_len_),
                     attention_rows(params_.v[from], order, offsets[c], size, k_len_), head,
                     begin_of_cluster_[head * (k_clusters_ + 1) + c]);
+        if (params_.takes_means) take_means(packed, head, c, size);
       }
       if (has_tail_)
         packed.pack(attention_rows(params_.k_mean[from], nullptr, begin, end - begin),
@@ -122,6 +124,33 @@ class BlockSparse {
       if (has_tail_ && end == k_clusters_)
         packed.clear(head, tail_begin_ + divide_up(k_clusters_, kernel_.group), groups_);
     });
+  }
+
+  /// While the packed rows are in cache.
+  void take_means(const PackedHeads& packed, std::int64_t head, std::int64_t cluster,
+                  std::int64_t size) const {
+    auto* k_mean = params_.k_mean[first_head_ + head][cluster].as<float>();
+    auto* v_mean = params_.v_mean[first_head_ + head][cluster].as<float>();
+    if (size == 0) {
+      std::fill_n(k_mean, head_dim_, 0.F);
+      std::fill_n(v_mean, head_dim_, 0.F);
+      return;
+    }
+    const std::int64_t first = begin_of_cluster_[head * (k_clusters_ + 1) + cluster];
+    const auto mean = [&](const std::byte* rows, std::int64_t count, int group, float* to) {
+      kernel_.statistics(rows, kernel_.element_bytes == 2,
+                         std::int64_t{group} * kernel_.padded_head_dim(head_dim_), nullptr,
+                         static_cast<int>(count), 0, group * head_dim_, to, nullptr);
+    };
+    mean(packed.keys(head, first), size, 1, k_mean);
+    if (kernel_.group == 1) return mean(packed.values(head, first), size, 1, v_mean);
+    // Values lie in pairs, the last one beside nothing if it has no partner.
+    const std::int64_t pairs = divide_up(size, 2);
+    float* of_pairs = pair_means_ + std::int64_t{2} * head_dim_ * thread_index();
+    mean(packed.values(head, first), pairs, 2, of_pairs);
+    const float factor = static_cast<float>(pairs) / static_cast<float>(size);
+    for (int d = 0; d < head_dim_; ++d)
+      v_mean[d] = (of_pairs[2 * d] + of_pairs[2 * d + 1]) * factor;
   }
 
   /// The tiles of the heads at work, the most expensive first.
@@ -243,7 +272,8 @@ class BlockSparse {
   KeyGroup* key_groups_ = nullptr;            // [tail_begin]: all keys
   float* tail_bias_ = nullptr;                // [k_clusters]
   Tile* tiles_ = nullptr;
-  KeyGroup* lists_ = nullptr;  // one for each thread
+  float* pair_means_ = nullptr;  // [2 head_dim] for each thread
+  KeyGroup* lists_ = nullptr;    // one for each thread
   std::int64_t list_stride_ = 0;
 };
 

@@ -63,8 +63,8 @@ struct ClusterKernel {
   /// out are `count` apart, those of products `columns`.
   void (*weigh_spread)(const float* products, int columns, const float* weight, int rows, int count,
                        const float* scores, float* out);
-  /// mean = the mean of the rows `order[0..count)`; variance as well unless it is null. Rows up to
-  /// order[readable) are asked for in advance.
+  /// mean = the mean of the rows `order[0..count)`, of the first ones if `order` is null; variance
+  /// as well unless it is null. Rows up to order[readable) are asked for in advance.
   void (*statistics)(const void* rows, bool is_bf16, std::int64_t row_stride,
                      const std::int32_t* order, int count, std::int64_t readable, int size,
                      float* mean, float* variance);

@@ -15,10 +15,11 @@ bool is_table(const TensorView& view, DType dtype, const Shape& shape) {
 }
 
 bool fits(const BlockSparseAttentionParams& params) {
-  const auto& [q, k, v, q_order, k_order, q_offsets, k_offsets, chosen, k_mean, v_mean, scale,
-               out] = params;
+  const auto& [q, k, v, q_order, k_order, q_offsets, k_offsets, chosen, k_mean, v_mean, takes_means,
+               scale, out] = params;
   if (!is_attention(q, k, v, out)) return false;
   if (!chosen.defined() || chosen.rank() != 3 || k_mean.defined() != v_mean.defined()) return false;
+  if (takes_means && (!k_mean.defined() || q.device() != Device::cpu)) return false;
   const std::int64_t heads = q.size(0);
   const std::int64_t q_clusters = chosen.size(1);
   const std::int64_t k_clusters = chosen.size(2);

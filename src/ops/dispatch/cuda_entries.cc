@@ -93,6 +93,9 @@ std::string refusal(const Params& params, const Context& context) {
   if (context.device != Device::cuda && !host_tensors_go_to_cuda())
     return "the tensors are on the CPU";
   if (context.device != Device::cuda && !cuda_unavailable().empty()) return cuda_unavailable();
+  if constexpr (requires { params.takes_means; }) {
+    if (params.takes_means) return "it takes no means";
+  }
   return kRefusal(params, context);
 }
 

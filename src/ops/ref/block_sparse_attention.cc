@@ -4,6 +4,7 @@
 
 #include "base/parallel.h"
 #include "ops/ref/attend_row.h"
+#include "ops/ref/cluster_statistics.h"
 
 namespace sparsevid::ops::ref {
 namespace {
@@ -33,6 +34,10 @@ std::vector<SeenKey> keys_seen(const BlockSparseAttentionParams& params, std::in
 }  // namespace
 
 void block_sparse_attention(const BlockSparseAttentionParams& params, Context& context) {
+  if (params.takes_means) {
+    cluster_statistics({params.k, params.k_order, params.k_offsets, params.k_mean, {}}, context);
+    cluster_statistics({params.v, params.k_order, params.k_offsets, params.v_mean, {}}, context);
+  }
   const std::int64_t clusters = params.chosen.size(1);
   parallel_for(context.threads, params.q.size(0) * clusters, 1, [&](auto item, auto) {
     const std::int64_t head = item / clusters;
