@@ -89,6 +89,10 @@ void add_bench(CLI::App& app, int& /*exit_code*/) {
       ->check(one_of("f32|bf16"))
       ->type_name("TYPE")
       ->default_str(size.dtype);
+  attention->add_option("--data", size.data, "video: smooth as a model's queries and keys; normal")
+      ->check(one_of("video|normal"))
+      ->type_name("KIND")
+      ->default_str(size.data);
 
   command->callback([flags, attention] {
     flags->options.cancel = &catch_stop_signals();

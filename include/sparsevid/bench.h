@@ -38,6 +38,7 @@ struct AttentionBenchOptions {
   int key_clusters = 0;
   int steps = 10;  ///< denoising steps to average over: clusterings are not made in every one
   std::string dtype = "bf16";
+  std::string data = "video";  ///< smooth over frames and pixels as a model's; or "normal": noise
 };
 
 /// "op case", one per benchmark that bench() would run.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "api/bench_video.h"
 #include "attention/default_options.h"
 #include "attention/factory/factory.h"
 #include "base/error.h"
@@ -40,14 +41,19 @@ std::array<int, 3> grid_of(int tokens) {
 /// Queries, keys and values in the model's order of memory, [1, tokens, heads, head_dim] seen as
 /// [1, heads, tokens, head_dim].
 struct Inputs {
-  Inputs(const AttentionBenchOptions& options, DType dtype, const Context& context) {
+  Inputs(const AttentionBenchOptions& options, const std::array<int, 3>& grid, DType dtype,
+         const Context& context) {
     const Shape shape = {1, options.tokens, options.heads, options.head_dim};
-    const auto random = [&](std::uint64_t seed) {
-      return moved_to(context.device, random_tensor(shape, seed, dtype), context);
+    const auto make = [&](std::uint64_t seed) {
+      return moved_to(context.device,
+                      options.data == "normal"
+                          ? random_tensor(shape, seed, dtype)
+                          : video_tensor(grid, options.heads, options.head_dim, seed, dtype),
+                      context);
     };
-    q = random(1);
-    k = random(2);
-    v = random(3);
+    q = make(1);
+    k = make(2);
+    v = make(3);
     out = Tensor(dtype, shape, context.device);
   }
   Tensor q, k, v, out;
@@ -71,8 +77,10 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
           "--heads, --tokens, --head-dim, --steps: expected at least 1, found {}, {}, {}, {}",
           options.heads, options.tokens, options.head_dim, options.steps);
   const DType dtype = options.dtype == "bf16" ? DType::bf16 : DType::f32;
-  const Inputs inputs(options, dtype, context);
+  require(options.data == "video" || options.data == "normal", ErrorKind::bad_input,
+          "--data: expected video or normal, found '{}'", options.data);
   const TokenLayout layout = {grid_of(options.tokens), {{Role::video, 0, options.tokens}}};
+  const Inputs inputs(options, layout.grid, dtype, context);
 
   AttentionOptions settings = default_options(options.method, "", 0);
   if (options.method != "dense") {

@@ -70,11 +70,17 @@ AttentionOptions default_options(std::string_view method, std::string_view model
   return options;
 }
 
-ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens) {
-  const double query_factor = options.method == "svg2" ? 1.1 : 1.8;
-  constexpr double kKeyFactor = 3.6;
-  return {options.query_clusters > 0 ? options.query_clusters : clusters_for(query_factor, tokens),
-          options.key_clusters > 0 ? options.key_clusters : clusters_for(kKeyFactor, tokens)};
+ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens,
+                               Device device) {
+  struct Factors {
+    double query;
+    double key;
+  };
+  const Factors factors = options.method == "svg2" ? Factors{1.1, 3.6}
+                          : device == Device::cuda ? Factors{1.8, 3.6}
+                                                   : Factors{1, 2};
+  return {options.query_clusters > 0 ? options.query_clusters : clusters_for(factors.query, tokens),
+          options.key_clusters > 0 ? options.key_clusters : clusters_for(factors.key, tokens)};
 }
 
 }  // namespace sparsevid

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "attention/options.h"
+#include "core/device.h"
 
 namespace sparsevid {
 
@@ -18,7 +19,8 @@ struct ClusterNumbers {
   int key;
 };
 /// The numbers of clusters for `tokens` video tokens: those of the options where they are set,
-/// otherwise proportional to the square root, which meets 300 / 1000 of Wan at 720p for svg2.
-ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens);
+/// otherwise proportional to the square root, which meets 300 / 1000 of Wan at 720p for svg2. On a
+/// CPU semantic-tail makes fewer: there a kernel wants 128 queries of a cluster and more.
+ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens, Device device);
 
 }  // namespace sparsevid

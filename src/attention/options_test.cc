@@ -76,12 +76,16 @@ TEST(DefaultOptions, are_the_released_ones_for_the_model_and_resolution) {
 }
 
 TEST(DefaultOptions, scale_the_number_of_clusters_with_the_tokens_of_other_models) {
-  const auto svg2 = cluster_numbers(default_options("svg2", "other", 720), 75600);
+  const auto svg2 = cluster_numbers(default_options("svg2", "other", 720), 75600, Device::cpu);
   EXPECT_NEAR(svg2.query, 300, 16);
   EXPECT_NEAR(svg2.key, 1000, 16);
-  const auto small = cluster_numbers(default_options("semantic-tail", "other", 320), 5200);
-  EXPECT_EQ(small.query, 128);
-  EXPECT_EQ(small.key, 256);
+  const AttentionOptions semantic_tail = default_options("semantic-tail", "other", 320);
+  const auto on_gpu = cluster_numbers(semantic_tail, 5200, Device::cuda);
+  EXPECT_EQ(on_gpu.query, 128);
+  EXPECT_EQ(on_gpu.key, 256);
+  const auto on_cpu = cluster_numbers(semantic_tail, 16384, Device::cpu);
+  EXPECT_EQ(on_cpu.query, 128);
+  EXPECT_EQ(on_cpu.key, 256);
 }
 
 }  // namespace

@@ -177,7 +177,7 @@ AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionS
   if (options.method == "dense") return {0, in_8bit};
   const std::uint64_t permuted = 4 * rows * static_cast<std::uint64_t>(size.head_dim) * 2;
   if (options.method == "svg1") return {0, std::max(permuted, in_8bit)};
-  const ClusterNumbers clusters = cluster_numbers(options, size.tokens);
+  const ClusterNumbers clusters = cluster_numbers(options, size.tokens, size.device);
   const auto heads = static_cast<std::uint64_t>(size.heads);
   const auto query = static_cast<std::uint64_t>(clusters.query);
   const auto key = static_cast<std::uint64_t>(clusters.key);

@@ -45,18 +45,15 @@ void fill(const TensorView& view, std::int32_t value, Context& context) {
   ops::copy({everywhere, view}, context);
 }
 
-/// To which sizes clusters are rounded so that the kernel's tiles are full, where that brings more
-/// than it takes: queries to the 64 of a warpgroup on a GPU, and on a CPU to lanes of 16, best in
-/// pairs, if clusters are so small that a part of a lane matters. Not much more than half of a
-/// cluster's mean size, beyond which it costs closeness (docs/methods/semantic-tail.md). svg2 stays
-/// as published.
+/// To which sizes clusters are rounded so that the kernel's tiles are full: queries to the 64 of a
+/// warpgroup on a GPU, and on a CPU to pairs of lanes of 16. Not much more than half of a cluster's
+/// mean size, beyond which it costs closeness (docs/methods/semantic-tail.md). svg2 stays as
+/// published.
 int size_multiple(const AttentionOptions& options, bool keys, Device device,
                   std::int64_t mean_size) {
-  constexpr std::int64_t kManyLanes = 5 * 16;
   const int asked = keys ? options.key_multiple : options.query_multiple;
   if (asked > 0) return asked;
   if (options.method != "semantic-tail" || keys) return 1;
-  if (device == Device::cpu && mean_size >= kManyLanes) return 1;
   int multiple = device == Device::cpu ? 32 : 64;
   while (multiple > 1 && 20 * multiple > 11 * mean_size) multiple /= 2;
   return multiple;
@@ -146,7 +143,7 @@ void Clustering::reserve(const HeadsCall& call, const Context& context) {
 Clusters Clustering::update(const HeadsCall& call, const Wanted& wanted, Context& context,
                             ClusterHealth& health, Readback& readback) {
   const Zone zone(context.profile, "attention.cluster");
-  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
+  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length, context.device);
   const int text = call.text_tokens() > 0 ? 1 : 0;
   State& state = state_of(call, context.device);
   const Shape& shape = state.shape;

@@ -132,6 +132,7 @@ class Choice {
                      std::fill(kept, kept + columns, std::uint8_t{0});
                      std::fill(kept + columns, kept + params_.chosen.size(2), std::uint8_t{1});
                      if (columns == 0 || size(params_.q_offsets, head, i) == 0) continue;
+                     if (params_.shared && params_.at_least <= 0) continue;
                      choose_in_row(row(params_.priority, head, i), weights(head, i),
                                    params_.shared ? 0 : params_.budget, params_.crossing,
                                    params_.at_least, {kept, static_cast<std::size_t>(columns)});
