@@ -81,6 +81,23 @@ class Gpu(GpuTest):
                 self.assertGreater(density, 0.1)
                 self.assertLess(density, 1)
 
+    def test_the_trace_shows_one_op_after_the_other(self):
+        trace = self.folder / "trace.json"
+        _, report = self.latents("cuda", "--trace", trace)
+        events = [e for e in json.loads(trace.read_text())["traceEvents"] if e["ph"] == "X"]
+        ops = sorted((e["ts"], e["dur"]) for e in events if e["cat"] == "op")
+        self.assertEqual(len(ops), sum(kernel["calls"] for kernel in report["kernels"]))
+        for (begin, seconds), (following, _) in zip(ops, ops[1:]):
+            # A microsecond: events of a GPU are about as fine.
+            self.assertLessEqual(begin + seconds, following + 1)
+        sampling = next(e for e in events if e["name"] == "sampling" and e["tid"] == 1)
+        blocks = [e for e in events if e["name"].startswith("dit.block ")]
+        self.assertGreater(len(blocks), 0)
+        for block in blocks:
+            # Two clocks, which met once.
+            self.assertGreater(block["ts"], sampling["ts"] - 5e3)
+            self.assertLess(block["ts"] + block["dur"], sampling["ts"] + sampling["dur"] + 5e3)
+
     def test_fp8_linears_stay_near_f32(self):
         exact, _ = self.latents("cpu")
         fp8, report = self.latents("cuda", "--dtype", "bf16", "--linear", "fp8")
