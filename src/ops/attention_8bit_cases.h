@@ -17,6 +17,28 @@ enum class Channels8bit {
   shifted,  ///< every channel of keys and values has a mean, of size 4
 };
 
+/// Makes normal queries, keys and values so.
+inline void set_channels(Channels8bit channels, const TensorView& q, const TensorView& k,
+                         const TensorView& v) {
+  const auto change = [](const TensorView& rows, const auto& of_channel) {
+    for (std::int64_t head = 0; head < rows.size(0); ++head)
+      for (std::int64_t row = 0; row < rows.size(1); ++row)
+        for (std::int64_t d = 0; d < rows.size(2); ++d) {
+          bf16& x = rows[head][row].as<bf16>()[d];
+          x = bf16(of_channel(static_cast<float>(x), d));
+        }
+  };
+  if (channels == Channels8bit::large)
+    for (const auto& rows : {q, k})
+      change(rows,
+             [](float x, std::int64_t d) { return d == 5 || d == 40 || d == 77 ? 20 * x : x; });
+  if (channels == Channels8bit::shifted)
+    for (const auto& rows : {k, v})
+      change(rows, [](float x, std::int64_t d) {
+        return x + 4 * std::sin(1.7F * static_cast<float>(d));
+      });
+}
+
 struct Attention8bitCase {
   const char* name;
   std::int64_t heads;
@@ -46,6 +68,12 @@ inline const std::vector<Attention8bitCase>& attention_8bit_test_cases() {
       {"huge_logits", 2, 90, 400, 128, 3000},
       {"many_keys", 1, 130, 5100, 128, 2},
       {"shifted", 2, 130, 500, 128, 1, true, Channels8bit::shifted},
+      {"head_dim_64", 3, 300, 777, 64},
+      {"head_dim_64_odd", 2, 131, 197, 64, 1, false},
+      {"head_dim_64_one_key", 2, 67, 1, 64},
+      {"head_dim_64_peaked", 2, 90, 400, 64, 20},
+      {"head_dim_64_many_keys", 1, 130, 5100, 64, 2},
+      {"head_dim_64_shifted", 2, 130, 500, 64, 1, true, Channels8bit::shifted},
   };
   return cases;
 }
@@ -55,23 +83,7 @@ struct Attention8bitInputs {
       : of(AttentionCase{c.name, c.heads, c.q_len, c.k_len, c.head_dim, DType::bf16, c.logits,
                          c.seq_first}) {
     const auto& from = of.params;
-    const auto change = [](const TensorView& rows, const auto& of_channel) {
-      for (std::int64_t head = 0; head < rows.size(0); ++head)
-        for (std::int64_t row = 0; row < rows.size(1); ++row)
-          for (std::int64_t d = 0; d < rows.size(2); ++d) {
-            bf16& x = rows[head][row].as<bf16>()[d];
-            x = bf16(of_channel(static_cast<float>(x), d));
-          }
-    };
-    if (c.channels == Channels8bit::large)
-      for (const auto& rows : {from.q, from.k})
-        change(rows,
-               [](float x, std::int64_t d) { return d == 5 || d == 40 || d == 77 ? 20 * x : x; });
-    if (c.channels == Channels8bit::shifted)
-      for (const auto& rows : {from.k, from.v})
-        change(rows, [](float x, std::int64_t d) {
-          return x + 4 * std::sin(1.7F * static_cast<float>(d));
-        });
+    set_channels(c.channels, from.q, from.k, from.v);
     params = {from.q, from.k, from.v, from.out, from.scale};
   }
   AttentionInputs of;

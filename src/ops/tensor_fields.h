@@ -33,12 +33,9 @@ constexpr std::size_t count() {
   }
 }
 
-}  // namespace fields
-
-/// body(member&) for each member of an aggregate of up to 13.
 template <typename Params, typename Body>
-void for_each_field(Params& params, const Body& body) {
-  constexpr std::size_t kCount = fields::count<std::remove_const_t<Params>>();
+void for_each_own_field(Params& params, const Body& body) {
+  constexpr std::size_t kCount = count<std::remove_const_t<Params>>();
   static_assert(kCount >= 2 && kCount <= 13, "one more branch is needed below");
   const auto each = [&](auto&... members) { (body(members), ...); };
   if constexpr (kCount == 2) {
@@ -77,6 +74,21 @@ void for_each_field(Params& params, const Body& body) {
   } else {
     auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = params;
     each(a, b, c, d, e, f, g, h, i, j, k, l, m);
+  }
+}
+
+}  // namespace fields
+
+/// body(member&) for each member of an aggregate of up to 13, or of its base class Fields.
+template <typename Params, typename Body>
+void for_each_field(Params& params, const Body& body) {
+  if constexpr (requires { typename std::remove_const_t<Params>::Fields; }) {
+    using Fields = typename std::remove_const_t<Params>::Fields;
+    for_each_field(
+        static_cast<std::conditional_t<std::is_const_v<Params>, const Fields, Fields>&>(params),
+        body);
+  } else {
+    fields::for_each_own_field(params, body);
   }
 }
 

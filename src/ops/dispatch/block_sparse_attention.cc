@@ -1,4 +1,4 @@
-#include "ops/block_sparse_attention.h"
+#include "ops/block_sparse_attention_8bit.h"
 
 #include "ops/cpu/block_sparse_attention.h"
 #include "ops/dispatch/attention_contract.h"
@@ -34,6 +34,12 @@ bool fits(const BlockSparseAttentionParams& params) {
          is_table(k_offsets, DType::i32, {heads, k_clusters + 1});
 }
 
+void require_fit(const BlockSparseAttentionParams& params, std::string_view op) {
+  require_contract(fits(params), op,
+                   {params.q, params.k, params.v, params.q_order, params.k_order, params.q_offsets,
+                    params.k_offsets, params.chosen, params.k_mean, params.v_mean, params.out});
+}
+
 }  // namespace
 
 const ImplementationList<BlockSparseAttentionParams>& block_sparse_attention_implementations() {
@@ -45,10 +51,24 @@ const ImplementationList<BlockSparseAttentionParams>& block_sparse_attention_imp
 }
 
 void block_sparse_attention(const BlockSparseAttentionParams& params, Context& context) {
-  require_contract(fits(params), "block_sparse_attention",
-                   {params.q, params.k, params.v, params.q_order, params.k_order, params.q_offsets,
-                    params.k_offsets, params.chosen, params.k_mean, params.v_mean, params.out});
+  require_fit(params, "block_sparse_attention");
   block_sparse_attention_implementations().run(params, context);
+}
+
+const ImplementationList<BlockSparseAttention8bitParams>&
+block_sparse_attention_8bit_implementations() {
+  using Params = BlockSparseAttention8bitParams;
+  static const auto list = implementations<Params>(
+      "block_sparse_attention_8bit",
+      {{"ref", never_refuses<Params>, [](const Params& params, Context& context) {
+          ref::block_sparse_attention(params, context);
+        }}});
+  return list;
+}
+
+void block_sparse_attention_8bit(const BlockSparseAttention8bitParams& params, Context& context) {
+  require_fit(params, "block_sparse_attention_8bit");
+  block_sparse_attention_8bit_implementations().run(params, context);
 }
 
 }  // namespace sparsevid::ops

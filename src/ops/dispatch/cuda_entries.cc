@@ -7,6 +7,7 @@
 #include "ops/band_attention.h"
 #include "ops/band_profile.h"
 #include "ops/block_sparse_attention.h"
+#include "ops/block_sparse_attention_8bit.h"
 #include "ops/channel_norm.h"
 #include "ops/choose_clusters.h"
 #include "ops/cluster_errors.h"
@@ -71,6 +72,7 @@
 #include "ops/cuda/attention_hopper/band_attention_hopper.h"
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 #include "ops/cuda/attention_hopper_8bit/attention_hopper_8bit.h"
+#include "ops/cuda/attention_hopper_8bit/block_sparse_attention_8bit.h"
 #include "ops/cuda/cluster_scores_hopper/cluster_scores_hopper.h"
 #include "ops/cuda/conv3d_hopper/conv3d.h"
 #include "ops/cuda/few_keys_hopper/few_keys.h"
@@ -169,6 +171,13 @@ Entries<BlockSparseAttentionParams> cuda_entries() {
               "cuda_mma"),
       entry<cuda::block_sparse_attention_products, cuda::block_sparse_attention_products_refusal>(
           "cuda_products"));
+}
+
+template <>
+Entries<BlockSparseAttention8bitParams> cuda_entries() {
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::block_sparse_attention_8bit_hopper,
+            cuda::block_sparse_attention_8bit_hopper_refusal>("cuda_hopper"), ));
 }
 
 template <>

@@ -68,12 +68,13 @@ class KeptSums {
 };
 
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)`, `scale(stage)` and
-/// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`, and `last()`, whether the tile
-/// waited for last is the last one. There is at least one. Leaves in o the output times the
-/// weights' sum, which is the sum of the last four of it over four threads.
+/// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`, and of the tile waited for last
+/// `last()`, whether it is the last one, and `biased()`, whether `bias(stage)` has something to be
+/// added to its logits, which are in powers of 2. There is at least one tile. Leaves in o the
+/// output times the weights' sum, which is the sum of the last four of it over four threads.
 template <class Tile, int kPolynomialsOf16, int kKeepEvery, class Keys>
-__device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters& q, int warpgroup,
-                            Keys& keys, PipelineTurn<Tile::kStages>& turn,
+__device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kHeadDim>& q,
+                            int warpgroup, Keys& keys, PipelineTurn<Tile::kStages>& turn,
                             Softmax8<kPolynomialsOf16>& softmax, float (&o)[Tile::kSums]) {
   int s[Tile::kKeys / 2];
   std::uint32_t p[Tile::kKeys / 32][4];
@@ -84,6 +85,7 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters& q, int 
   float key_scale = keys.scale(turn.stage);
   wgmma_wait<0>();
   pin_registers(s);
+  if (keys.biased()) softmax.add_bias(s, key_scale, keys.bias(turn.stage));
   keys.release_k(turn.stage);
   softmax.start(s, key_scale);
   pack_weights<Tile::kKeys>(p, s);
@@ -99,6 +101,7 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters& q, int 
     key_scale = keys.scale(turn.stage);
     wgmma_wait<1>();
     pin_registers(s);
+    if (keys.biased()) softmax.add_bias(s, key_scale, keys.bias(turn.stage));
     keys.release_k(turn.stage);
     const float before[2] = {softmax.reference(0), softmax.reference(1)};
     softmax.proceed(s, key_scale);
@@ -123,6 +126,36 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters& q, int 
   turn.advance();
   const float reference[2] = {softmax.reference(0), softmax.reference(1)};
   kept.give_back(o, reference);
+}
+
+/// The output from what attend_8bit leaves, with the scale and mean of each column of the values.
+template <class Tile>
+__device__ void finish_output(const float (&o)[Tile::kSums], const float* v_scale,
+                              const float* v_mean, float (&result)[Tile::kHeadDim / 2]) {
+  constexpr int kHeadDim = Tile::kHeadDim;
+  const int lane = threadIdx.x % 32;
+  float factor[2];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    // (With a shuffle that reads one thread's, ptxas 13.0 lets no two products be in flight.)
+    float sum = o[kHeadDim / 2 + 2 * h] + o[kHeadDim / 2 + 2 * h + 1];
+    sum += __shfl_xor_sync(~0u, sum, 1);
+    sum += __shfl_xor_sync(~0u, sum, 2);
+    factor[h] = 1 / sum;
+  }
+  const float2* const scales = reinterpret_cast<const float2*>(v_scale) + lane % 4;
+  const float2* const means = reinterpret_cast<const float2*>(v_mean) + lane % 4;
+#pragma unroll
+  for (int block = 0; block < kHeadDim / 8; ++block) {
+    const float2 scale = scales[4 * block];
+    const float2 mean = means[4 * block];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int i = 4 * block + 2 * h;
+      result[i] = fmaf(o[i], factor[h] * scale.x, mean.x);
+      result[i + 1] = fmaf(o[i + 1], factor[h] * scale.y, mean.y);
+    }
+  }
 }
 
 }  // namespace sparsevid::ops::cuda

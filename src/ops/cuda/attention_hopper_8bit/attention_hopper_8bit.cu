@@ -20,7 +20,7 @@ namespace sparsevid::ops::cuda {
 std::string attention_8bit_hopper_refusal(const Attention8bitParams& params, const Context&) {
   if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
   if (params.q.dtype() != DType::bf16) return "bf16 only";
-  if (params.q.size(2) != kHeadDim8) return "head_dim is not 128";
+  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
   if (!(params.scale > 0)) return "scale is not positive";
   for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
     if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
@@ -28,7 +28,10 @@ std::string attention_8bit_hopper_refusal(const Attention8bitParams& params, con
 }
 
 void attention_8bit_hopper(const Attention8bitParams& params, Context& context) {
-  launch_dense_8bit<Tile8<192>, 2, 2, 16>(params, context);
+  if (params.q.size(2) == 128)
+    launch_dense_8bit<Tile8<128, 192>, 2, 2, 16>(params, context);
+  else
+    launch_dense_8bit<Tile8<64, 192>, 2, 4, 16>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -12,8 +12,8 @@ struct Dense8Arguments {
   const unsigned char* k;
   const unsigned char* v;
   const float* q_scale;  // [heads, q_rows]
-  const float* v_scale;  // [heads, 128]
-  const float* v_mean;   // [heads, 128]
+  const float* v_scale;  // [heads, head_dim]
+  const float* v_mean;   // [heads, head_dim]
   __nv_bfloat16* out;
   std::int64_t out_head_stride;
   std::int64_t out_row_stride;
@@ -71,6 +71,8 @@ class Dense8Keys {
 
   __device__ void restart() { left_ = tiles_; }
   __device__ bool last() const { return left_ == 0; }
+  __device__ bool biased() const { return false; }
+  __device__ const float* bias(int) const { return nullptr; }
   __device__ void wait_k(int stage, std::uint32_t parity) {
     barrier_wait(&shared_.k_full[stage], parity);
     --left_;
@@ -116,33 +118,12 @@ __device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shar
     const float* q_scale = a.q_scale + head * a.q_rows + row;
     Softmax8<kPolynomialsOf16> softmax(q_scale[0] * a.scale_log2, q_scale[8] * a.scale_log2);
     keys.restart();
-    const QueryRegisters q(a.q + (head * a.q_rows + row - lane / 4 - threadIdx.x % 128 / 32 * 16) *
-                                     kHeadDim8);
+    const unsigned char* const q_row = a.q + (head * a.q_rows + row) * Tile::kHeadDim;
+    const QueryRegisters<Tile::kHeadDim> q(q_row, q_row + 8 * Tile::kHeadDim);
     attend_8bit<Tile, kPolynomialsOf16, kKeepEvery>(shared, q, warpgroup, keys, turn, softmax, o);
-
-    float factor[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      // (With a shuffle that reads one thread's, ptxas 13.0 lets no two products be in flight.)
-      float sum = o[kHeadDim8 / 2 + 2 * h] + o[kHeadDim8 / 2 + 2 * h + 1];
-      sum += __shfl_xor_sync(~0u, sum, 1);
-      sum += __shfl_xor_sync(~0u, sum, 2);
-      factor[h] = 1 / sum;
-    }
-    float result[kHeadDim8 / 2];
-    const float2* scales = reinterpret_cast<const float2*>(a.v_scale + head * kHeadDim8) + lane % 4;
-    const float2* means = reinterpret_cast<const float2*>(a.v_mean + head * kHeadDim8) + lane % 4;
-#pragma unroll
-    for (int block = 0; block < kHeadDim8 / 8; ++block) {
-      const float2 scale = scales[4 * block];
-      const float2 mean = means[4 * block];
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const int i = 4 * block + 2 * h;
-        result[i] = fmaf(o[i], factor[h] * scale.x, mean.x);
-        result[i + 1] = fmaf(o[i + 1], factor[h] * scale.y, mean.y);
-      }
-    }
+    float result[Tile::kHeadDim / 2];
+    finish_output<Tile>(o, a.v_scale + head * Tile::kHeadDim, a.v_mean + head * Tile::kHeadDim,
+                        result);
     __nv_bfloat16* const out = a.out + head * a.out_head_stride + row * a.out_row_stride;
     __nv_bfloat16* const rows[2] = {row < a.q_len ? out : nullptr,
                                     row + 8 < a.q_len ? out + 8 * a.out_row_stride : nullptr};
@@ -154,7 +135,7 @@ __device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shar
 template <class Tile, int kCluster, int kPolynomialsOf16, int kKeepEvery>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     dense_attention_8bit(const __grid_constant__ Dense8Arguments a) {
-  extern __shared__ __align__(1024) unsigned char memory[];
+  extern __shared__ __align__(128) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared8<Tile>*>(memory);
   const std::uint32_t rank = kCluster == 1 ? 0 : cluster_rank();
   if (threadIdx.x == 0) {

@@ -45,7 +45,7 @@ void launch_dense_8bit(const Attention8bitParams& params, Context& context) {
     a.k_tiles = prepared.k_tiles;
     a.groups_per_head = prepared.q_rows / kRows;
     a.groups = count * a.groups_per_head;
-    a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e / kHeadDim8);
+    a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e / Tile::kHeadDim);
 
     const int blocks = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
     launch_in_clusters(kernel, {dim3(blocks), kCluster, Tile::kThreads, kSharedBytes}, a,

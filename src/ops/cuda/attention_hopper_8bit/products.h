@@ -54,6 +54,21 @@ __device__ inline void wgmma_e4m3(float (&d)[68], const std::uint32_t (&a)[4], s
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
 }
 
+/// d = a b^T, or d += a b^T if `add`; a from registers, 72 columns.
+__device__ inline void wgmma_e4m3(float (&d)[36], const std::uint32_t (&a)[4], std::uint64_t b,
+                                  bool add) {
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %41, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n72k32.f32.e4m3.e4m3 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35"
+      "}, {%36, %37, %38, %39}, %40, add, 1, 1;\n}\n"
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
+}
+
 #undef SPARSEVID_EIGHT
 
 /// Which of 16 columns of sums is byte `place` of the a operand made of them.

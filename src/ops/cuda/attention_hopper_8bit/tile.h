@@ -1,13 +1,13 @@
-// One block's work in 8 bits at head_dim 128: its tiles, how their bytes lie, and shared memory.
+// One block's work in 8 bits: its tiles, how their bytes lie, and shared memory.
 //
-// Queries, keys and values are copied from images of their tiles: bytes in the order in which the
-// tensor cores read them from shared memory (prepare.h makes them).
-//   queries: int8 rows of 128 bytes, which go to registers.
-//   keys: int8 rows of 128 bytes; atoms of 8 rows, swizzled by 128 bytes; behind a tile its scale.
-//   values: for each 16 keys 136 rows of 16 bytes, unswizzled: a row for each column of the values,
-//     and 8 that give the sum of the weights, as products have multiples of 8 columns: one of them
-//     is of ones, or 0 for keys that do not exist, in turn, so that each sum has an eighth of the
-//     weights and loses less of them (attend.h).
+// Queries, keys and values are copied from images: bytes in the order in which the tensor cores
+// read them from shared memory (rounding.h makes them). An atom is 16 keys, a tile a run of atoms.
+//   queries: int8 rows of head_dim bytes, which go to registers.
+//   keys: for each 8 of them head_dim / 16 blocks of 8 rows of 16 bytes, unswizzled.
+//   values: for each 16 keys head_dim + 8 rows of 16 bytes, unswizzled: a row for each column of
+//     the values, and 8 that give the sum of the weights, as products have multiples of 8 columns:
+//     one of them is of ones, or 0 for keys that do not exist, in turn, so that each sum has an
+//     eighth of the weights and loses less of them (attend.h).
 #pragma once
 
 #include "ops/cuda/attention_hopper_8bit/products.h"
@@ -17,34 +17,40 @@
 
 namespace sparsevid::ops::cuda {
 
-inline constexpr int kHeadDim8 = 128;
-inline constexpr int kValueRows = kHeadDim8 + 8;
-inline constexpr int kValueAtomBytes = kValueRows * 16;
+/// What the largest magnitude of rounded queries or keys becomes.
+inline constexpr float kLargestInt8 = 127;
 
-template <int kKeys_, int kWarpgroups_ = 2, int kStages_ = 2>
+inline constexpr int kAtomKeys = 16;
+inline constexpr int kSumColumns = 8;
+constexpr int key_atom_bytes(int head_dim) { return kAtomKeys * head_dim; }
+constexpr int value_atom_bytes(int head_dim) { return kAtomKeys * (head_dim + kSumColumns); }
+
+template <int kHeadDim_, int kKeys_, int kStages_ = 2, int kWarpgroups_ = 2>
 struct Tile8 {
+  static constexpr int kHeadDim = kHeadDim_;
   static constexpr int kKeys = kKeys_;              // of a tile
   static constexpr int kWarpgroups = kWarpgroups_;  // that compute, 64 query rows each
   static constexpr int kStages = kStages_;
   static constexpr int kRows = 64 * kWarpgroups;
   static constexpr int kThreads = kWarpgroupThreads * (1 + kWarpgroups);
-  static constexpr int kScaleAt = kKeys * kHeadDim8;
+  static constexpr int kAtoms = kKeys / kAtomKeys;
+  static constexpr int kScaleAt = kAtoms * key_atom_bytes(kHeadDim);
   static constexpr int kKeyBytes = kScaleAt + 128;
-  static constexpr int kValueBytes = kKeys / 16 * kValueAtomBytes;
-  static constexpr int kSums = kValueRows / 2;  // of a thread: output, and 2 x 2 sums of weights
+  static constexpr int kValueBytes = kAtoms * value_atom_bytes(kHeadDim);
+  // Of a thread: output, and 2 x 2 sums of weights.
+  static constexpr int kSums = (kHeadDim + kSumColumns) / 2;
   // As in attention_hopper/tile.h.
   static constexpr int kStartRegisters = kWarpgroups == 2 ? 168 : 128;
-  static constexpr int kLoadRegisters = kWarpgroups == 2 ? 24 : 32;
+  static constexpr int kLoadRegisters = kWarpgroups == 2 ? 40 : 32;
   static constexpr int kComputeRegisters =
       kStartRegisters + (kStartRegisters - kLoadRegisters) / kWarpgroups / 8 * 8;
   static_assert(kKeys % 32 == 0);
 };
 
-/// Begins at a multiple of 1024 bytes, as the swizzle asks for.
+/// Begins at a multiple of 128 bytes.
 template <class Tile>
 struct Shared8 {
-  static constexpr int kKeyRoom = (Tile::kKeyBytes + 1023) / 1024 * 1024;
-  unsigned char k[Tile::kStages][kKeyRoom];
+  unsigned char k[Tile::kStages][Tile::kKeyBytes];
   unsigned char v[Tile::kStages][Tile::kValueBytes];
   float4 kept[Tile::kWarpgroups][Tile::kSums / 4][kWarpgroupThreads];
   Barrier k_full[Tile::kStages];
@@ -53,34 +59,23 @@ struct Shared8 {
   Barrier v_empty[Tile::kStages];
 };
 
-/// A thread's part of a warpgroup's 64 rows of queries.
+/// A thread's part of a warpgroup's 64 rows of queries: of row 16 w + lane / 4, w its warp, and of
+/// the eighth row after it.
+template <int kHeadDim>
 struct QueryRegisters {
-  std::uint32_t part[kHeadDim8 / 32][4];
+  std::uint32_t part[kHeadDim / 32][4];
 
-  /// `rows`: the first of them.
-  __device__ explicit QueryRegisters(const unsigned char* rows) {
+  __device__ QueryRegisters(const unsigned char* row, const unsigned char* eighth_after) {
     const int lane = threadIdx.x % 32;
-    const int row = threadIdx.x % kWarpgroupThreads / 32 * 16 + lane / 4;
-    const auto* words = reinterpret_cast<const std::uint32_t*>(rows + row * kHeadDim8) + lane % 4;
+    const std::uint32_t* const words[2] = {
+        reinterpret_cast<const std::uint32_t*>(row) + lane % 4,
+        reinterpret_cast<const std::uint32_t*>(eighth_after) + lane % 4};
 #pragma unroll
-    for (int step = 0; step < kHeadDim8 / 32; ++step)
+    for (int step = 0; step < kHeadDim / 32; ++step)
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
-        part[step][i] = words[step * 8 + i / 2 * 4 + i % 2 * (8 * kHeadDim8 / 4)];
+      for (int i = 0; i < 4; ++i) part[step][i] = words[i % 2][step * 8 + i / 2 * 4];
   }
 };
-
-/// Issues s = q k^T.
-template <class Tile>
-__device__ void issue_logits(int (&s)[Tile::kKeys / 2], const QueryRegisters& q,
-                             const unsigned char* k) {
-  const std::uint64_t k_operand = wgmma_operand(k, 1024, 16);
-  wgmma_fence();
-#pragma unroll
-  for (int step = 0; step < kHeadDim8 / 32; ++step)
-    wgmma_int8(s, q.part[step], k_operand + (step * 32 >> 4), step != 0);
-  wgmma_commit();
-}
 
 /// An unswizzled operand in shared memory: blocks of 8 rows of 16 bytes, `next_rows` bytes apart
 /// along the rows and `next_columns` along k.
@@ -90,15 +85,28 @@ __device__ inline std::uint64_t plain_operand(const void* shared, int next_rows,
          (shared_address(shared) & 0x3ffff) >> 4;
 }
 
+/// Issues s = q k^T.
+template <class Tile>
+__device__ void issue_logits(int (&s)[Tile::kKeys / 2], const QueryRegisters<Tile::kHeadDim>& q,
+                             const unsigned char* k) {
+  const std::uint64_t k_operand = plain_operand(k, 8 * Tile::kHeadDim, 128);
+  wgmma_fence();
+#pragma unroll
+  for (int step = 0; step < Tile::kHeadDim / 32; ++step)
+    wgmma_int8(s, q.part[step], k_operand + (step * 256 >> 4), step != 0);
+  wgmma_commit();
+}
+
 /// Issues o += p v, or o = p v.
 template <class Tile>
 __device__ void issue_output(float (&o)[Tile::kSums], const std::uint32_t (&p)[Tile::kKeys / 32][4],
                              const unsigned char* v, bool add) {
-  const std::uint64_t v_operand = plain_operand(v, 128, kValueAtomBytes);
+  constexpr int kAtomBytes = value_atom_bytes(Tile::kHeadDim);
+  const std::uint64_t v_operand = plain_operand(v, 128, kAtomBytes);
   wgmma_fence();
 #pragma unroll
   for (int step = 0; step < Tile::kKeys / 32; ++step)
-    wgmma_e4m3(o, p[step], v_operand + (step * 2 * kValueAtomBytes >> 4), add || step != 0);
+    wgmma_e4m3(o, p[step], v_operand + (step * 2 * kAtomBytes >> 4), add || step != 0);
   wgmma_commit();
 }
 

@@ -1,0 +1,356 @@
+// The problem: as attention_hopper/block_sparse_attention_hopper.cu, in 8 bits.
+// Plan: the dense kernel's main loop (attend.h) with another source of tiles. Queries, keys and
+//   values are first rounded and copied into cluster order (sparse_plan.h), keys as atoms of 16
+//   that have one scale in a head, so that a tile is any 12 atoms that are listed. The centroids of
+//   a head are tiles of their own, which every query cluster attends to, with a bias of its own
+//   that leaves out those of the clusters it has chosen. Nothing is gathered row by row.
+// Plan of warps: one warpgroup loads: a warp for keys, one for values, one that takes work from a
+//   counter and hands it out. Two compute up to 64 query rows each, which they read into registers;
+//   a warpgroup without queries lets the tiles pass.
+// Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
+//   order, so that the L2 cache holds its keys; in a head the larger pieces come first.
+// Shared memory: three tiles each of keys and values of 192 keys and 68 KiB of f32 sums, 218 KiB at
+//   head_dim 128; 117 KiB at 64.
+// Bound: as dense in 8 bits; key clusters are rounded up to 16 keys, query clusters to 64 rows, and
+//   an odd number of these costs nearly as much as one more.
+// Measured and tried: docs/kernels/2026-11-21-8bit-attention.md.
+#include "ops/cuda/attention_hopper_8bit/block_sparse_attention_8bit.h"
+
+#include <algorithm>
+#include <numbers>
+
+#include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/work_slots.h"
+#include "ops/cuda/attention_hopper_8bit/attend.h"
+#include "ops/cuda/attention_hopper_8bit/sparse_plan.h"
+#include "ops/cuda/common/tensor_map.h"
+#include "ops/cuda/common/tma.h"
+
+namespace sparsevid::ops::cuda {
+namespace {
+
+struct Sparse8Arguments {
+  SparsePlan8 plan;
+  __nv_bfloat16* out;
+  std::int64_t out_head_stride;
+  std::int64_t out_row_stride;
+  const int* q_order;
+  std::int64_t q_order_stride;
+  float scale_log2;  // of products of int8
+};
+
+template <class Tile>
+struct SparseShared8 : Shared8<Tile> {
+  float bias[Tile::kStages][Tile::kKeys];  // of a tile of centroids
+  WorkSlots<SparseWork8> work;
+};
+
+template <class Tile>
+struct SparseTiles8 {
+  int of_atoms;
+  int of_centroids;
+
+  __device__ SparseTiles8(const SparsePlan8& plan, const SparseWork8& work)
+      : of_atoms((work.atoms + Tile::kAtoms - 1) / Tile::kAtoms),
+        of_centroids(plan.centroid_atoms / Tile::kAtoms) {}
+  __device__ int count() const { return of_atoms + of_centroids; }
+};
+
+/// One warp: all keys of a piece of work, or all values.
+template <class Tile, bool kValues>
+class SparseLoader8 {
+ public:
+  __device__ SparseLoader8(const SparsePlan8& plan, SparseShared8<Tile>& shared)
+      : plan_(plan), shared_(shared) {}
+
+  __device__ void load(const SparseWork8& work) {
+    const SparseTiles8<Tile> tiles(plan_, work);
+    const unsigned char* const source =
+        (kValues ? plan_.v : plan_.k) +
+        static_cast<std::int64_t>(work.head) * plan_.head_atoms * kAtomBytes;
+    load_listed(work, tiles.of_atoms, source);
+    load_centroids(work, tiles.of_centroids, source);
+  }
+
+ private:
+  static constexpr int kAtomBytes =
+      kValues ? value_atom_bytes(Tile::kHeadDim) : key_atom_bytes(Tile::kHeadDim);
+  static constexpr int kTileBytes = Tile::kAtoms * kAtomBytes;
+
+  __device__ unsigned char* tile() const {
+    if constexpr (kValues)
+      return shared_.v[turn_.stage];
+    else
+      return shared_.k[turn_.stage];
+  }
+  __device__ Barrier* full() const {
+    return &(kValues ? shared_.v_full : shared_.k_full)[turn_.stage];
+  }
+  /// Waits until the tile is free; then `bytes` will come.
+  __device__ void begin(int bytes) const {
+    barrier_wait(&(kValues ? shared_.v_empty : shared_.k_empty)[turn_.stage], turn_.parity ^ 1);
+    if (threadIdx.x % 32 == 0) barrier_arrive_expect(full(), bytes);
+    __syncwarp();
+  }
+
+  /// A lane copies an atom. What the last tile has no atoms for are keys of the first one again,
+  /// which change no maximum, and zeros as values.
+  __device__ void load_listed(const SparseWork8& work, int tiles, const unsigned char* source) {
+    const int lane = threadIdx.x % 32;
+    const int* const atoms = plan_.atoms + static_cast<std::int64_t>(work.pair) * plan_.pair_atoms;
+    const int beyond =
+        kValues ? (plan_.heads - work.head) * plan_.head_atoms : (tiles > 0 ? atoms[0] : 0);
+    const auto read = [&](int at) { return at < work.atoms ? atoms[at] : beyond; };
+    int next = read(lane);  // ahead of its use
+    for (int i = 0; i < tiles; ++i) {
+      const int atom = next;
+      next = read((i + 1) * Tile::kAtoms + lane);
+      begin(kTileBytes);
+      if (lane < Tile::kAtoms)
+        copy_bytes(tile() + lane * kAtomBytes,
+                   source + static_cast<std::int64_t>(atom) * kAtomBytes, kAtomBytes, full(),
+                   keep_);
+      turn_.advance();
+    }
+  }
+
+  __device__ void load_centroids(const SparseWork8& work, int tiles, const unsigned char* source) {
+    constexpr int kBiasBytes = kValues ? 0 : Tile::kKeys * sizeof(float);
+    source += static_cast<std::int64_t>(plan_.centroid_atom) * kAtomBytes;
+    const float* bias =
+        plan_.bias + static_cast<std::int64_t>(work.pair) * plan_.centroid_atoms * kAtomKeys;
+    for (int i = 0; i < tiles; ++i) {
+      begin(kTileBytes + kBiasBytes);
+      if (threadIdx.x % 32 == 0) {
+        copy_bytes(tile(), source, kTileBytes, full(), keep_);
+        if constexpr (!kValues)
+          copy_bytes(shared_.bias[turn_.stage], bias, kBiasBytes, full(), keep_);
+      }
+      source += kTileBytes;
+      bias += Tile::kKeys;
+      turn_.advance();
+    }
+  }
+
+  const SparsePlan8& plan_;
+  SparseShared8<Tile>& shared_;
+  std::uint64_t keep_ = l2_keep();
+  PipelineTurn<Tile::kStages> turn_;
+};
+
+/// The key tiles of one piece of work: listed atoms, then centroids.
+template <class Tile>
+class SparseKeys8 {
+ public:
+  __device__ explicit SparseKeys8(SparseShared8<Tile>& shared) : shared_(shared) {}
+
+  /// Whether there is any tile.
+  __device__ bool restart(const SparseTiles8<Tile>& tiles) {
+    left_ = tiles.count();
+    of_centroids_ = tiles.of_centroids;
+    return left_ > 0;
+  }
+  __device__ bool last() const { return left_ == 0; }
+  __device__ bool biased() const { return left_ < of_centroids_; }
+  __device__ const float* bias(int stage) const { return shared_.bias[stage]; }
+  /// That of the head is in the scales of the queries.
+  __device__ float scale(int) const { return 1; }
+  /// For a warpgroup without queries: lets all tiles pass.
+  __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
+#pragma unroll 1
+    while (!last()) {
+      wait_k(turn.stage, turn.parity);
+      release_k(turn.stage);
+      wait_v(turn.stage, turn.parity);
+      release_v(turn.stage);
+      turn.advance();
+    }
+  }
+  __device__ void wait_k(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.k_full[stage], parity);
+    --left_;
+  }
+  __device__ void wait_v(int stage, std::uint32_t parity) {
+    barrier_wait(&shared_.v_full[stage], parity);
+  }
+  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
+  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
+
+ private:
+  __device__ static void release(Barrier* barrier) {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
+  }
+
+  SparseShared8<Tile>& shared_;
+  int left_ = 0;
+  int of_centroids_ = 0;
+};
+
+template <class Tile, int kPolynomialsOf16, int kKeepEvery>
+__device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Tile>& shared) {
+  constexpr int kHeadDim = Tile::kHeadDim;
+  const int warpgroup = this_warpgroup() - 1;
+  const int lane = threadIdx.x % 32;
+  const int row = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
+  SparseKeys8<Tile> keys(shared);
+  PipelineTurn<Tile::kStages> turn;
+  for_each_work(shared.work, [&](const SparseWork8& work) {
+    const bool any = keys.restart(SparseTiles8<Tile>(a.plan, work));
+    if (64 * warpgroup >= work.q_rows) {
+      keys.pass(turn);
+      return;
+    }
+    // Rows beyond the last are the last again, and not stored.
+    const std::int64_t head = work.head;
+    const auto place = [&](int h) { return work.q_begin + min(row + 8 * h, work.q_rows - 1); };
+    float result[kHeadDim / 2];
+    if (any) {
+      const std::int64_t first = head * a.plan.q_len;
+      const float scale = a.plan.k_largest[head] / kLargestInt8 * a.scale_log2;
+      const auto scale_of = [&](int h) {
+        return fmaxf(a.plan.q_scale[first + place(h)] * scale, kLeastScale);
+      };
+      Softmax8<kPolynomialsOf16> softmax(scale_of(0), scale_of(1));
+      const QueryRegisters<kHeadDim> q(a.plan.q + (first + place(0)) * kHeadDim,
+                                       a.plan.q + (first + place(1)) * kHeadDim);
+      float o[Tile::kSums];
+      attend_8bit<Tile, kPolynomialsOf16, kKeepEvery>(shared, q, warpgroup, keys, turn, softmax, o);
+      finish_output<Tile>(o, a.plan.v_scale + head * kHeadDim, a.plan.v_mean + head * kHeadDim,
+                          result);
+    } else {
+#pragma unroll
+      for (float& x : result) x = 0;
+    }
+    const int* const order = a.q_order + head * a.q_order_stride;
+    __nv_bfloat16* rows[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h)
+      rows[h] = row + 8 * h < work.q_rows
+                    ? a.out + head * a.out_head_stride + order[place(h)] * a.out_row_stride
+                    : nullptr;
+    store_rows(
+        result, [](int) { return 1.0F; }, rows);
+  });
+}
+
+/// Hands out the pieces of all heads, head by head.
+class WorkTaker8 {
+ public:
+  __device__ explicit WorkTaker8(const SparsePlan8& plan) : plan_(plan), counts_(plan.counts[0]) {}
+
+  __device__ void operator()(SparseWork8& work) {
+    const int index = atomicAdd(plan_.next_work, 1);
+    while (index - before_ >= counts_.of_two + counts_.of_one) {
+      before_ += counts_.of_two + counts_.of_one;
+      if (++head_ == plan_.heads) {
+        work.head = -1;
+        return;
+      }
+      counts_ = plan_.counts[head_];
+    }
+    const int at = index - before_;
+    const int place = at < counts_.of_two ? at : plan_.head_work - 1 - (at - counts_.of_two);
+    work = plan_.work[static_cast<std::int64_t>(head_) * plan_.head_work + place];
+  }
+
+ private:
+  const SparsePlan8& plan_;
+  int head_ = 0;
+  int before_ = 0;  // pieces of the heads before
+  WorkCounts8 counts_;
+};
+
+template <class Tile, int kPolynomialsOf16, int kKeepEvery>
+__global__ void __launch_bounds__(Tile::kThreads, 1)
+    block_sparse_8bit(const __grid_constant__ Sparse8Arguments a) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  auto& shared = *reinterpret_cast<SparseShared8<Tile>*>(memory);
+  if (threadIdx.x == 0) {
+    constexpr int kWarps = 4 * Tile::kWarpgroups;
+    for (int stage = 0; stage < Tile::kStages; ++stage) {
+      barrier_init(&shared.k_full[stage], 1);
+      barrier_init(&shared.v_full[stage], 1);
+      barrier_init(&shared.k_empty[stage], kWarps);
+      barrier_init(&shared.v_empty[stage], kWarps);
+    }
+    shared.work.init(2 + kWarps);
+    barrier_init_fence();
+  }
+  __syncthreads();
+
+  if (threadIdx.x < kWarpgroupThreads) {
+    give_up_registers<Tile::kLoadRegisters>();
+    const int warp = threadIdx.x / 32;
+    if (warp == 0) {
+      SparseLoader8<Tile, false> loader(a.plan, shared);
+      for_each_work(shared.work, [&](const SparseWork8& work) { loader.load(work); });
+    } else if (warp == 1) {
+      SparseLoader8<Tile, true> loader(a.plan, shared);
+      for_each_work(shared.work, [&](const SparseWork8& work) { loader.load(work); });
+    } else if (warp == 2) {
+      WorkTaker8 take(a.plan);
+      hand_out_work(
+          shared.work, [&](SparseWork8& work) { take(work); }, [](const SparseWork8&) {});
+    }
+  } else {
+    take_registers<Tile::kComputeRegisters>();
+    compute_sparse_8bit<Tile, kPolynomialsOf16, kKeepEvery>(a, shared);
+  }
+}
+
+template <class Tile, int kPolynomialsOf16, int kKeepEvery>
+void run(const BlockSparseAttentionParams& params, Context& context) {
+  const cudaStream_t stream = stream_of(context);
+  const auto heads = static_cast<int>(params.q.size(0));
+  constexpr std::size_t kScratch = 1'200'000'000;
+  const auto at_once = static_cast<int>(
+      std::clamp<std::size_t>(kScratch / sparse_plan_bytes_8bit(params, Tile::kAtoms), 1, heads));
+  const int chunks = ceil_div(heads, at_once);
+  constexpr int kSharedBytes = sizeof(SparseShared8<Tile>);
+  static_assert(kSharedBytes <= 227 * 1024 && kWorkRows8 == Tile::kRows);
+  const auto kernel = block_sparse_8bit<Tile, kPolynomialsOf16, kKeepEvery>;
+  static const cudaError_t allowed =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+  check(allowed, "block_sparse_attention_8bit");
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const int first = heads * chunk / chunks;
+    const int count = heads * (chunk + 1) / chunks - first;
+    const Arena::Scope scope(context.arena);
+    Sparse8Arguments a{};
+    a.plan = plan_sparse_8bit(params, first, count, Tile::kAtoms, context.arena, stream);
+    a.out = static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0);
+    a.out_head_stride = params.out.stride(0);
+    a.out_row_stride = params.out.stride(1);
+    a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
+    a.q_order_stride = params.q_order.stride(0);
+    a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e / Tile::kHeadDim);
+    kernel<<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
+    check_launch("block_sparse_attention_8bit");
+  }
+}
+
+}  // namespace
+
+std::string block_sparse_attention_8bit_hopper_refusal(const BlockSparseAttention8bitParams& params,
+                                                       const Context&) {
+  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
+  if (params.q.dtype() != DType::bf16) return "bf16 only";
+  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
+  if (!(params.scale > 0)) return "scale is not positive";
+  if (params.k.size(1) == 0) return "there are no keys";
+  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
+    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
+  return {};
+}
+
+void block_sparse_attention_8bit_hopper(const BlockSparseAttention8bitParams& params,
+                                        Context& context) {
+  if (params.q.numel() == 0) return;
+  if (params.q.size(2) == 128)
+    run<Tile8<128, 192, 3>, 2, 16>(params, context);
+  else
+    run<Tile8<64, 192, 3>, 4, 16>(params, context);
+}
+
+}  // namespace sparsevid::ops::cuda
