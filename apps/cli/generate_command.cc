@@ -144,7 +144,7 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
            kMachine, "WHAT", "none");
   describe(command
                .add_option("--attention-dtype", flags.attention_dtype,
-                           "8bit: dense self-attention in 8 bits, on a GPU")
+                           "8bit: self-attention in 8 bits, on a GPU")
                ->check(one_of("dtype|8bit")),
            kMachine, "TYPE", "dtype");
   describe(command.add_option("--threads", flags.options.threads, "0: all cores")

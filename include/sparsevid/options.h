@@ -44,7 +44,8 @@ struct GenerateOptions {
   Precision vae_precision = Precision::f32;
   /// On a GPU: multiply the transformer's large matrices in fp8 (e4m3, a scale for each row).
   bool fp8_linears = false;
-  /// On a GPU: dense self-attention in 8 bits (int8 queries and keys, e4m3 weights and values).
+  /// On a GPU: self-attention in 8 bits (int8 queries and keys, e4m3 weights and values), but for
+  /// the bands of svg1.
   bool attention_in_8bit = false;
   std::string device = "auto";  ///< cpu, cuda, or auto: a GPU where one can be used
   /// Bytes of a GPU's memory that the run may take; 0: what is free.

@@ -11,11 +11,10 @@ namespace sparsevid {
 
 /// Each member names its flag on the command line. Shares are in [0, 1].
 struct AttentionOptions {
-  std::string method = "dense";   ///< --attention
-  bool in_8bit = false;           ///< --attention-dtype 8bit: dense steps and layers; what is
-                                  ///< sparse stays in the model's type
-  double dense_steps = 0.2;       ///< --dense-steps: share of the steps that stay dense
-  double dense_layers = 0.03;     ///< --dense-layers: share of the layers that stay dense
+  std::string method = "dense";  ///< --attention
+  bool in_8bit = false;          ///< --attention-dtype 8bit; bands of svg1 stay in the model's type
+  double dense_steps = 0.2;      ///< --dense-steps: share of the steps that stay dense
+  double dense_layers = 0.03;    ///< --dense-layers: share of the layers that stay dense
   std::optional<double> density;  ///< --density: share of the (query, key) pairs to compute
   std::optional<double> top_p;  ///< --top-p: share of the estimated mass to keep; not with density
   double min_clusters = 0.1;    ///< --min-clusters: share of the key clusters kept with top_p

@@ -155,13 +155,27 @@ std::map<std::string, std::string> describe(const AttentionOptions& options) {
 
 namespace {
 
-/// What the block-sparse kernel for Hopper takes at most.
+/// What the block-sparse kernels for Hopper take at most.
 constexpr std::uint64_t kGpuKernelBytes = 1'200'000'000;
 /// What the dense kernel in 8 bits takes at most, and its bytes for an element of q, k and v.
 constexpr std::uint64_t k8bitKernelBytes = std::uint64_t{704} << 20;
 constexpr double k8bitElementBytes = 3.2;
 /// Rows that fill the last tile of a head at most.
 constexpr int k8bitTileRows = 256;
+
+/// What the block-sparse kernel in 8 bits takes: rounded rows, keys and values in atoms of 16 of
+/// one cluster, and lists of atoms and a bias of centroids for each query cluster.
+std::uint64_t sparse_8bit_bytes(const AttentionSize& size, const ClusterNumbers& clusters) {
+  constexpr double kTileKeys = 192;
+  const double head_dim = size.head_dim;
+  const double atoms = static_cast<double>(size.tokens) / 16 + clusters.key;
+  const double centroids = clusters.key + kTileKeys;
+  const double rows = static_cast<double>(size.tokens) * (head_dim + 4);
+  const double keys = (16 * atoms + centroids) * (2 * head_dim + 8) + atoms * head_dim;
+  const double lists = 4 * clusters.query * (atoms + centroids);
+  const double statistics = static_cast<double>(size.tokens) / 512 * 16 * head_dim;
+  return static_cast<std::uint64_t>(size.heads * (rows + keys + lists + statistics));
+}
 
 }  // namespace
 
@@ -189,7 +203,10 @@ AttentionBytes attention_bytes(const AttentionOptions& options, const AttentionS
   const std::uint64_t labels = rows * sizeof(std::int32_t);
   // Keys and values of some heads in the order of their clusters, and lists of what is chosen.
   const std::uint64_t kernel =
-      size.device == Device::cuda ? std::min<std::uint64_t>(permuted, kGpuKernelBytes) : 0;
+      size.device == Device::cuda
+          ? std::min(options.in_8bit ? sparse_8bit_bytes(size, clusters) : permuted,
+                     kGpuKernelBytes)
+          : 0;
   // Clusterings are kept in as few bits as they need (ops/pack_bits.h), choices where they are used
   // again.
   const std::uint64_t label_bits = std::bit_width(query) + std::bit_width(key);

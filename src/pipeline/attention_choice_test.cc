@@ -95,5 +95,27 @@ TEST(AttentionChoice, MemoryGrowsWithTheClusters) {
   EXPECT_GT(many.scratch, few.scratch);
 }
 
+TEST(AttentionChoice, MemoryOfSparseAttentionIn8BitsHoldsRoundedRowsAndIsBounded) {
+  AttentionSize size = {.heads = 4,
+                        .head_dim = 64,
+                        .layers = 1,
+                        .branches = 1,
+                        .tokens = 4000,
+                        .device = Device::cuda};
+  AttentionOptions options = default_options("semantic-tail", "", 0);
+  options.in_8bit = true;
+  AttentionSize on_cpu = size;
+  on_cpu.device = Device::cpu;
+  AttentionOptions in_model_type = options;
+  in_model_type.in_8bit = false;
+  const auto kernel = [&] {
+    return attention_bytes(options, size).scratch - attention_bytes(in_model_type, on_cpu).scratch;
+  };
+  EXPECT_GT(kernel(), 3U * 4 * 64 * 4000);
+  size.tokens = on_cpu.tokens = 200'000;
+  size.heads = on_cpu.heads = 40;
+  EXPECT_EQ(kernel(), 1'200'000'000U);
+}
+
 }  // namespace
 }  // namespace sparsevid

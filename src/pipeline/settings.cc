@@ -56,7 +56,7 @@ void check_side(const char* flag, int value, const RecipeLimits& limits) {
           nearest(value, limits.size_multiple, 0, limits.max_side));
 }
 
-/// What the one kernel for it takes.
+/// What the kernels for it take.
 void check_8bit_attention(const Recipe& recipe, const Settings& settings) {
   constexpr const char* kFlag = "--attention-dtype 8bit";
   require(settings.device == Device::cuda, ErrorKind::bad_input,
@@ -66,8 +66,9 @@ void check_8bit_attention(const Recipe& recipe, const Settings& settings) {
           kFlag, cuda_compute_capability() / 10.0);
   require(settings.dtype == DType::bf16, ErrorKind::bad_input,
           "{}: expected --dtype bf16, found {}", kFlag, to_string(settings.dtype));
-  require(recipe.attention_head_dim() == 128, ErrorKind::bad_input,
-          "{}: expected a model of head_dim 128, found {}", kFlag, recipe.attention_head_dim());
+  const int head_dim = recipe.attention_head_dim();
+  require(head_dim == 64 || head_dim == 128, ErrorKind::bad_input,
+          "{}: expected a model of head_dim 64 or 128, found {}", kFlag, head_dim);
 }
 
 bool blank(const std::string& text) {
@@ -167,6 +168,16 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   return settings;
 }
 
+namespace {
+
+std::string attention_dtype(const Settings& settings) {
+  const std::string dtype(to_string(settings.dtype));
+  if (!settings.attention.in_8bit) return dtype;
+  return settings.attention.method == "svg1" ? fmt::format("8bit, bands in {}", dtype) : "8bit";
+}
+
+}  // namespace
+
 Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
   Metadata text = {
       {"prompt", settings.prompt},
@@ -184,8 +195,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"dtype", std::string(to_string(settings.dtype))},
       {"linear", settings.fp8_linears ? "fp8" : std::string(to_string(settings.dtype))},
       {"offload", to_string(settings.offload)},
-      {"attention_dtype",
-       settings.attention.in_8bit ? "8bit" : std::string(to_string(settings.dtype))},
+      {"attention_dtype", attention_dtype(settings)},
       {"scheduler", recipe.scheduler().class_name()},
       {"model", recipe.folder().filename().string()},
       {"family", std::string(recipe.family())},

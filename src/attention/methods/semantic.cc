@@ -4,7 +4,7 @@
 
 #include "attention/methods/cluster_budget.h"
 #include "core/transfer.h"
-#include "ops/block_sparse_attention.h"
+#include "ops/block_sparse_attention_8bit.h"
 #include "ops/cluster_scores.h"
 #include "ops/pair_density.h"
 
@@ -68,7 +68,7 @@ void SemanticAttention::run_heads(const HeadsCall& call, Context& context) {
     return;
   }
   const Zone zone(context.profile, "attention.kernel");
-  ops::BlockSparseAttentionParams params;
+  ops::BlockSparseAttention8bitParams params;
   params.q = call.q;
   params.k = call.k;
   params.v = call.v;
@@ -84,7 +84,10 @@ void SemanticAttention::run_heads(const HeadsCall& call, Context& context) {
   }
   params.scale = call.scale;
   params.out = call.out;
-  ops::block_sparse_attention(params, context);
+  if (call.in_8bit)
+    ops::block_sparse_attention_8bit(params, context);
+  else
+    ops::block_sparse_attention(params, context);
 }
 
 void SemanticAttention::remember(const Clusters& clusters, Context& context) {

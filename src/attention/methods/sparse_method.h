@@ -25,7 +25,7 @@ struct HeadsCall {
   int step;
   int branch;
   int batch;
-  bool in_8bit;  ///< where it is dense
+  bool in_8bit;  ///< dense or block-sparse attention; not in a band
 
   std::int64_t heads() const { return q.size(0); }
   std::int64_t tokens() const { return q.size(1); }

@@ -181,6 +181,23 @@ TEST(SparseMethod, reports_seconds_by_zone) {
   }
 }
 
+TEST(SparseMethod, attends_in_8_bits_where_it_is_asked_to_but_in_bands) {
+  for (const auto* method : kSparse) {
+    SCOPED_TRACE(method);
+    for (const bool dense : {false, true}) {
+      AttentionOptions options = options_of(method);
+      options.in_8bit = true;
+      if (dense) options.dense_steps = 1;
+      const AttentionExample example({});
+      Context context;
+      make(options)->run(example.call(), example.out(), context);
+      const bool band = !dense && options.method == "svg1";
+      const char* op = dense ? "op.attention_8bit.ref" : "op.block_sparse_attention_8bit.ref";
+      EXPECT_EQ(context.profile.seconds(op) > 0, !band);
+    }
+  }
+}
+
 TEST(SparseMethod, measures_its_quality_on_request) {
   for (const auto* method : kSparse) {
     SCOPED_TRACE(method);
