@@ -6,7 +6,8 @@
 //   blocks of a cluster copy half of each tile of keys and values to both.
 // Before it: three passes over the inputs round them and lay them out (prepare.h), for as many
 //   heads at a time as 640 MiB of scratch hold.
-// Shared memory: two tiles each of keys and values of 192 keys, 101 KiB, and 68 KiB of f32 sums.
+// Shared memory: two tiles each of keys and values of 192 keys, 101 KiB, and 68 KiB of f32 sums; at
+//   head_dim 64, without clusters, of 256 keys, 69 KiB, and 36 KiB.
 // Bound: tensor cores and special function units, 1,584 and 1,344 cycles for 128 queries and 192
 //   keys, of 2,885; then the chain of a warpgroup's logits, softmax and output.
 // Measured and tried: docs/kernels/2026-11-21-8bit-attention.md.
@@ -31,7 +32,7 @@ void attention_8bit_hopper(const Attention8bitParams& params, Context& context) 
   if (params.q.size(2) == 128)
     launch_dense_8bit<Tile8<128, 192>, 2, 2, 16>(params, context);
   else
-    launch_dense_8bit<Tile8<64, 192>, 2, 4, 16>(params, context);
+    launch_dense_8bit<Tile8<64, 256>, 1, 2, 12>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

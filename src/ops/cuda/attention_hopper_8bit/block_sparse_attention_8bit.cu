@@ -9,15 +9,14 @@
 //   a warpgroup without queries lets the tiles pass.
 // Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
 //   order, so that the L2 cache holds its keys; in a head the larger pieces come first.
-// Shared memory: three tiles each of keys and values of 192 keys and 68 KiB of f32 sums, 218 KiB at
-//   head_dim 128; 117 KiB at 64.
+// Shared memory: two tiles each of keys and values of 192 keys and 68 KiB of f32 sums, 169 KiB at
+//   head_dim 128; 88 KiB at 64.
 // Bound: as dense in 8 bits; key clusters are rounded up to 16 keys, query clusters to 64 rows, and
 //   an odd number of these costs nearly as much as one more.
 // Measured and tried: docs/kernels/2026-11-21-8bit-attention.md.
 #include "ops/cuda/attention_hopper_8bit/block_sparse_attention_8bit.h"
 
 #include <algorithm>
-#include <numbers>
 
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/attention_hopper/work_slots.h"
@@ -36,7 +35,6 @@ struct Sparse8Arguments {
   std::int64_t out_row_stride;
   const int* q_order;
   std::int64_t q_order_stride;
-  float scale_log2;  // of products of int8
 };
 
 template <class Tile>
@@ -153,7 +151,7 @@ class SparseKeys8 {
   __device__ bool last() const { return left_ == 0; }
   __device__ bool biased() const { return left_ < of_centroids_; }
   __device__ const float* bias(int stage) const { return shared_.bias[stage]; }
-  /// That of the head is in the scales of the queries.
+  /// That of all keys is in the scales of the queries.
   __device__ float scale(int) const { return 1; }
   /// For a warpgroup without queries: lets all tiles pass.
   __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
@@ -207,11 +205,8 @@ __device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Til
     float result[kHeadDim / 2];
     if (any) {
       const std::int64_t first = head * a.plan.q_len;
-      const float scale = a.plan.k_largest[head] / kLargestInt8 * a.scale_log2;
-      const auto scale_of = [&](int h) {
-        return fmaxf(a.plan.q_scale[first + place(h)] * scale, kLeastScale);
-      };
-      Softmax8<kPolynomialsOf16> softmax(scale_of(0), scale_of(1));
+      Softmax8<kPolynomialsOf16> softmax(a.plan.q_scale[first + place(0)],
+                                         a.plan.q_scale[first + place(1)]);
       const QueryRegisters<kHeadDim> q(a.plan.q + (first + place(0)) * kHeadDim,
                                        a.plan.q + (first + place(1)) * kHeadDim);
       float o[Tile::kSums];
@@ -324,7 +319,6 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     a.out_row_stride = params.out.stride(1);
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
-    a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e / Tile::kHeadDim);
     kernel<<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
     check_launch("block_sparse_attention_8bit");
   }
@@ -348,9 +342,9 @@ void block_sparse_attention_8bit_hopper(const BlockSparseAttention8bitParams& pa
                                         Context& context) {
   if (params.q.numel() == 0) return;
   if (params.q.size(2) == 128)
-    run<Tile8<128, 192, 3>, 2, 16>(params, context);
+    run<Tile8<128, 192>, 2, 16>(params, context);
   else
-    run<Tile8<64, 192, 3>, 4, 16>(params, context);
+    run<Tile8<64, 192>, 4, 16>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

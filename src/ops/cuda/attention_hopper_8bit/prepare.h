@@ -1,6 +1,6 @@
 // Queries, keys and values of dense attention rounded to 8 bits, in tiles (tile.h).
 //
-// The problem: 2.3 GB of bf16 to 1.2 GB at 40 x 75,600 x 128, keys and values read twice, as their
+// The problem: 2.3 GB of bf16 to 1.2 GB at 40 x 75,600 x 128, values read twice, as their
 //   means come first.
 // Plan: head_statistics.h, then one kernel whose blocks take a tile each of queries, keys or
 //   values. A tile of keys has a scale of its own.
@@ -28,25 +28,46 @@ struct Round8Arguments {
   int k_tiles;
 };
 
-/// A tile by as many threads as four for each key.
+/// Warps that round a tile of keys, 16 each.
+template <class Tile>
+inline constexpr int kRoundWarps = Tile::kAtoms;
+
+template <class Tile>
+__device__ void round_tile_of_queries(const Round8Arguments& a, std::int64_t head, int tile) {
+  constexpr int kHeadDim = Tile::kHeadDim;
+  const int lane = threadIdx.x % 32;
+  const int first = tile * Tile::kKeys + static_cast<int>(threadIdx.x) / 32 * 16 + lane / 4;
+  const auto row_of = [&](int row) { return row < a.q.rows ? a.q.row(head, row) : nullptr; };
+  const __nv_bfloat16* const rows[2] = {row_of(first), row_of(first + 8)};
+  RotatedRows<kHeadDim> x;
+  load_rotated<kHeadDim>({}, rows, x);
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const float largest = largest_of_lanes(largest_magnitude(x[h]), 3);
+    if (first + 8 * h >= a.q_rows) continue;
+    const std::int64_t at = head * a.q_rows + first + 8 * h;
+    store_query<kHeadDim>(x[h], inverse_scale(largest), a.q_image + at * kHeadDim);
+    if (lane % 4 == 0) a.q_scale[at] = largest / kLargestInt8;
+  }
+}
+
 template <class Tile>
 __device__ void round_tile_of_keys(const Round8Arguments& a, std::int64_t head, int tile) {
   constexpr int kHeadDim = Tile::kHeadDim;
-  __shared__ float warps[32];
-  const int row = static_cast<int>(threadIdx.x) / 4;
-  RowQuarter<kHeadDim> x;
-  load_key<kHeadDim>(a.k.row(head, min(tile * Tile::kKeys + row, a.k.rows - 1)),
-                     a.statistics.k_mean + head * kHeadDim, x);
-  float largest = largest_magnitude(x);
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2)
-    largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, distance));
-  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = largest;
+  __shared__ float warps[kRoundWarps<Tile>];
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int first = tile * Tile::kKeys + warp * 16 + threadIdx.x % 32 / 4;
+  const auto row_of = [&](int row) { return a.k.row(head, min(row, a.k.rows - 1)); };
+  const __nv_bfloat16* const rows[2] = {row_of(first), row_of(first + 8)};
+  RotatedRows<kHeadDim> x;
+  load_keys<kHeadDim>({}, rows, a.statistics.k_rotated_mean + head * kHeadDim, x);
+  float largest = largest_of_lanes(fmaxf(largest_magnitude(x[0]), largest_magnitude(x[1])), 31);
+  if (threadIdx.x % 32 == 0) warps[warp] = largest;
   __syncthreads();
 #pragma unroll
-  for (int i = 0; i < Tile::kKeys * 4 / 32; ++i) largest = fmaxf(largest, warps[i]);
+  for (int i = 0; i < kRoundWarps<Tile>; ++i) largest = fmaxf(largest, warps[i]);
   unsigned char* image = a.k_image + (head * a.k_tiles + tile) * Tile::kKeyBytes;
-  store_key<kHeadDim>(x, inverse_scale(largest), image, row);
+  store_keys<kHeadDim>(x, inverse_scale(largest), image + warp * key_atom_bytes(kHeadDim));
   if (threadIdx.x == 0) *reinterpret_cast<float*>(image + Tile::kScaleAt) = largest / kLargestInt8;
 }
 
@@ -54,11 +75,11 @@ __device__ void round_tile_of_keys(const Round8Arguments& a, std::int64_t head, 
 template <class Tile>
 __device__ void round_tile_of_values(const Round8Arguments& a, std::int64_t head, int tile) {
   constexpr int kHeadDim = Tile::kHeadDim;
-  constexpr int kAtThreads = kThreadsPerValueAtom<kHeadDim>;
+  constexpr int kAtThreads = threads_per_value_atom(kHeadDim);
   unsigned char* const image = a.v_image + (head * a.k_tiles + tile) * Tile::kValueBytes;
   float2 lost = make_float2(0, 0);
   for (int i = static_cast<int>(threadIdx.x) / kAtThreads; i < Tile::kAtoms;
-       i += Tile::kKeys * 4 / kAtThreads) {
+       i += 32 * kRoundWarps<Tile> / kAtThreads) {
     const int atom = tile * Tile::kAtoms + i;
     const auto row_of = [&](int j) { return atom * kAtomKeys + j; };
     const float2 more = round_values<kHeadDim>(
@@ -78,22 +99,16 @@ __device__ void round_tile_of_values(const Round8Arguments& a, std::int64_t head
 
 /// Blocks (head, tile of queries, then of keys, then of values).
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kKeys * 4)
+__global__ void __launch_bounds__(32 * kRoundWarps<Tile>)
     round_to_8bit(const __grid_constant__ Round8Arguments a) {
   const std::int64_t head = blockIdx.x;
-  int tile = blockIdx.y;
-  if (tile < a.q_blocks) {
-    const int row = tile * Tile::kKeys + static_cast<int>(threadIdx.x) / 4;
-    const std::int64_t at = head * a.q_rows + row;
-    round_query<Tile::kHeadDim>(row < a.q.rows ? a.q.row(head, row) : nullptr, row < a.q_rows,
-                                a.q_image + at * Tile::kHeadDim, a.q_scale + at);
-    return;
-  }
-  tile -= a.q_blocks;
-  if (tile < a.k_tiles)
-    round_tile_of_keys<Tile>(a, head, tile);
+  const int tile = blockIdx.y;
+  if (tile < a.q_blocks)
+    round_tile_of_queries<Tile>(a, head, tile);
+  else if (tile < a.q_blocks + a.k_tiles)
+    round_tile_of_keys<Tile>(a, head, tile - a.q_blocks);
   else
-    round_tile_of_values<Tile>(a, head, tile - a.k_tiles);
+    round_tile_of_values<Tile>(a, head, tile - a.q_blocks - a.k_tiles);
 }
 
 /// Of some heads. The last tile of keys is filled with copies of the last key that have no weight.
@@ -121,7 +136,7 @@ class Preparation {
     return static_cast<std::size_t>(q_rows_) * (kHeadDim + sizeof(float)) +
            static_cast<std::size_t>(k_tiles_) *
                (Tile::kKeyBytes + Tile::kValueBytes + kHeadDim * sizeof(float)) +
-           statistics_bytes<kHeadDim>(static_cast<int>(params_.k.size(1)));
+           statistics_bytes(static_cast<int>(params_.k.size(1)), kHeadDim);
   }
 
   /// Queues the rounding of heads [first, first + heads).
@@ -143,7 +158,7 @@ class Preparation {
     to.v_mean = statistics.v_mean;
     const int q_blocks = ceil_div(q_rows_, Tile::kKeys);
     const dim3 grid(static_cast<unsigned>(heads), static_cast<unsigned>(q_blocks + 2 * k_tiles_));
-    round_to_8bit<Tile><<<grid, Tile::kKeys * 4, 0, stream>>>(
+    round_to_8bit<Tile><<<grid, 32 * kRoundWarps<Tile>, 0, stream>>>(
         {q, k, v, to.q, to.k, to.v, to.q_scale, lost, statistics, q_rows_, q_blocks, k_tiles_});
     check_launch("attention_8bit");
     correct_means<kHeadDim>

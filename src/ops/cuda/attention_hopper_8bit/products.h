@@ -35,6 +35,31 @@ __device__ inline void wgmma_int8(int (&d)[96], const std::uint32_t (&a)[4], std
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
 }
 
+/// d = a b^T, or d += a b^T if `add`; a from registers, 256 columns.
+__device__ inline void wgmma_int8(int (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b,
+                                  bool add) {
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %133, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n256k32.s32.s8.s8 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
+      "%127"
+      "}, {%128, %129, %130, %131}, %132, add;\n}\n"
+      : SPARSEVID_EIGHT(r, d, 0), SPARSEVID_EIGHT(r, d, 8), SPARSEVID_EIGHT(r, d, 16),
+        SPARSEVID_EIGHT(r, d, 24), SPARSEVID_EIGHT(r, d, 32), SPARSEVID_EIGHT(r, d, 40),
+        SPARSEVID_EIGHT(r, d, 48), SPARSEVID_EIGHT(r, d, 56), SPARSEVID_EIGHT(r, d, 64),
+        SPARSEVID_EIGHT(r, d, 72), SPARSEVID_EIGHT(r, d, 80), SPARSEVID_EIGHT(r, d, 88),
+        SPARSEVID_EIGHT(r, d, 96), SPARSEVID_EIGHT(r, d, 104), SPARSEVID_EIGHT(r, d, 112),
+        SPARSEVID_EIGHT(r, d, 120)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
+}
+
 /// d = a b^T, or d += a b^T if `add`; a from registers, 136 columns.
 __device__ inline void wgmma_e4m3(float (&d)[68], const std::uint32_t (&a)[4], std::uint64_t b,
                                   bool add) {

@@ -6,14 +6,15 @@
 //     same for both, so that their products stay: a channel with large values is spread over all,
 //     and int8 loses little;
 //   values less their mean, which is added to the output again, as weights sum to 1.
-// Four threads hold a row of queries or keys, so that the transform needs two exchanges between
-// threads; a thread holds two channels of 16 values, which is what lies together in the image.
+// A warp takes 16 queries or keys. A thread has two channels of 16 values, which is what lies
+// together in the image.
 #pragma once
 
 #include <cuda_fp8.h>
 
 #include "ops/cuda/attention_hopper_8bit/tile.h"
 #include "ops/cuda/common/elements.h"
+#include "ops/cuda/common/mma_sync.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -34,75 +35,102 @@ inline HeadRows head_rows_from(const TensorView& view, std::int64_t first) {
           view.stride(1), static_cast<int>(view.size(1))};
 }
 
-/// Threads that round 16 keys, and those that round 16 values.
-inline constexpr int kThreadsPerKeyAtom = 4 * kAtomKeys;
-template <int kHeadDim>
-inline constexpr int kThreadsPerValueAtom = kHeadDim / 2;
+/// Threads that round 16 values.
+constexpr int threads_per_value_atom(int head_dim) { return head_dim / 2; }
 
-/// One of four neighbouring threads' channels of a row: i is channel
-/// 8 (thread + 4 (i / 8)) + i % 8.
+/// Sixteen rows of queries or keys in a warp: of rows lane / 4 and lane / 4 + 8 the bytes to be
+/// from head_dim / 4 (lane % 4) on.
 template <int kHeadDim>
-using RowQuarter = float[kHeadDim / 4];
+using RotatedRows = float[2][kHeadDim / 4];
 
-template <int kHeadDim, class Element>
-__device__ void load_quarter(const Element* row, RowQuarter<kHeadDim>& x) {
+/// The transform of 16 rows by a warp; not normalised, so it makes products head_dim times as
+/// large. Any order of channels will do that is the same for queries and keys, before it and after
+/// it. 16 channels are transformed by the tensor cores, exactly, as rows are bf16 and the matrix is
+/// of 1 and -1; then each thread has what remains to be added up.
+template <int kHeadDim>
+class Rotation {
+ public:
+  __device__ Rotation() {
+    constexpr std::uint32_t kFlipped = 0x9e37;  // channels: any fixed choice without structure
+    const int lane = threadIdx.x % 32;
+    const auto element = [&](int channel, int column) {
+      const bool negative = (__popc(channel & column) + (kFlipped >> channel)) & 1;
+      return negative ? 0xbf80u : 0x3f80u;  // bf16
+    };
 #pragma unroll
-  for (int part = 0; part < kHeadDim / 32; ++part) {
-    const Element* const from = row + (threadIdx.x % 4 + 4 * part) * 8;
-    float values[8];
-    if constexpr (std::is_same_v<Element, float>)
-      load_floats(from, values);
-    else
-      unpack(load_pack<Element, 8>(from), values);
+    for (int block = 0; block < 2; ++block)
 #pragma unroll
-    for (int i = 0; i < 8; ++i) x[8 * part + i] = values[i];
+      for (int half = 0; half < 2; ++half) {
+        const int channel = lane % 4 * 2 + 8 * half;
+        const int column = lane / 4 + 8 * block;
+        matrix_[block][half] = element(channel, column) | element(channel + 1, column) << 16;
+      }
   }
-}
 
-/// Which of a thread's channels change sign: any fixed choice without structure.
-__device__ inline std::uint32_t flipped_signs(int thread) {
-  return thread == 0   ? 0x9e3779b9u
-         : thread == 1 ? 0x7f4a7c15u
-         : thread == 2 ? 0xf39cc060u
-                       : 0x5cedc834u;
-}
+  /// load(h, i): channels 8 i to 8 i + 7 of this thread's row h.
+  template <class Load>
+  __device__ void operator()(Load load, RotatedRows<kHeadDim>& x) const {
+#pragma unroll
+    for (int part = 0; part < kHeadDim / 32; ++part) {
+      const int at = 4 * part + threadIdx.x % 4;
+      const uint4 rows[2] = {load(0, at), load(1, at)};
+      const unsigned channels[2][4] = {{rows[0].x, rows[1].x, rows[0].y, rows[1].y},
+                                       {rows[0].z, rows[1].z, rows[0].w, rows[1].w}};
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+#pragma unroll
+        for (int block = 0; block < 2; ++block) {
+          float sums[4] = {};
+          mma_bf16(sums, channels[half], matrix_[block][0], matrix_[block][1]);
+#pragma unroll
+          for (int i = 0; i < 4; ++i) x[i / 2][8 * part + 4 * half + 2 * block + i % 2] = sums[i];
+        }
+    }
+    constexpr std::uint32_t kFlipped = 0x7f4a7c15;
+#pragma unroll
+    for (int h = 0; h < 2; ++h)
+#pragma unroll
+      for (int i = 0; i < kHeadDim / 4; ++i)
+        if (kFlipped >> i & 1) x[h][i] = -x[h][i];
+#pragma unroll
+    for (int distance = 4; distance < kHeadDim / 4; distance *= 2)
+#pragma unroll
+      for (int h = 0; h < 2; ++h)
+#pragma unroll
+        for (int i = 0; i < kHeadDim / 4; ++i) {
+          if (i & distance) continue;
+          const float sum = x[h][i] + x[h][i + distance];
+          x[h][i + distance] = x[h][i] - x[h][i + distance];
+          x[h][i] = sum;
+        }
+  }
 
-/// The transform of a row; not normalised, so it makes products head_dim times as large.
+ private:
+  unsigned matrix_[2][2];
+};
+
+/// Sixteen rows of bf16, this thread's two at `rows`, or zeros where that is null.
 template <int kHeadDim>
-__device__ void rotate(RowQuarter<kHeadDim>& x) {
-  constexpr int kCount = kHeadDim / 4;
-  const int thread = threadIdx.x % 4;
-  const std::uint32_t signs = flipped_signs(thread);
-#pragma unroll
-  for (int i = 0; i < kCount; ++i)
-    x[i] = __int_as_float(__float_as_int(x[i]) ^ static_cast<int>(signs << (31 - i) & 0x80000000u));
-#pragma unroll
-  for (int distance = 1; distance < kCount; distance *= 2)
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      if (i & distance) continue;
-      const float sum = x[i] + x[i + distance];
-      x[i + distance] = x[i] - x[i + distance];
-      x[i] = sum;
-    }
-#pragma unroll
-  for (int distance = 1; distance < 4; distance *= 2)
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const float other = __shfl_xor_sync(~0u, x[i], distance);
-      x[i] = thread & distance ? other - x[i] : other + x[i];
-    }
+__device__ void load_rotated(const Rotation<kHeadDim>& rotation,
+                             const __nv_bfloat16* const (&rows)[2], RotatedRows<kHeadDim>& x) {
+  rotation(
+      [&](int h, int i) {
+        return rows[h] == nullptr ? uint4{} : reinterpret_cast<const uint4*>(rows[h])[i];
+      },
+      x);
 }
 
-/// Row less mean, rotated.
-template <int kHeadDim, class Element>
-__device__ void load_key(const Element* row, const float* mean, RowQuarter<kHeadDim>& x) {
-  RowQuarter<kHeadDim> m;
-  load_quarter<kHeadDim>(row, x);
-  load_quarter<kHeadDim>(mean, m);
+/// The same of keys, less their mean, which is rotated.
+template <int kHeadDim>
+__device__ void load_keys(const Rotation<kHeadDim>& rotation, const __nv_bfloat16* const (&rows)[2],
+                          const float* rotated_mean, RotatedRows<kHeadDim>& x) {
+  load_rotated<kHeadDim>(rotation, rows, x);
+  float mean[kHeadDim / 4];
+  load_floats(rotated_mean + kHeadDim / 4 * (threadIdx.x % 4), mean);
 #pragma unroll
-  for (int i = 0; i < kHeadDim / 4; ++i) x[i] -= m[i];
-  rotate<kHeadDim>(x);
+  for (int h = 0; h < 2; ++h)
+#pragma unroll
+    for (int i = 0; i < kHeadDim / 4; ++i) x[h][i] -= mean[i];
 }
 
 template <int kCount>
@@ -113,59 +141,63 @@ __device__ float largest_magnitude(const float (&x)[kCount]) {
   return largest;
 }
 
+/// Of the lanes whose numbers differ in `lanes` only.
+__device__ inline float largest_of_lanes(float largest, int lanes) {
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2)
+    if (lanes & distance) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, distance));
+  return largest;
+}
+
 /// What numbers up to `largest` are multiplied by to be rounded to int8.
 __device__ inline float inverse_scale(float largest) {
   return largest > 0 ? kLargestInt8 / largest : 0;
 }
 
-/// A thread's bytes of a row: 16 i + (0 to 15) of them, i from head_dim / 64 thread on. Any order
-/// of channels will do that is the same for queries and keys.
+/// The bytes of a thread's part of a row.
 template <int kHeadDim>
-__device__ void round_quarter(const RowQuarter<kHeadDim>& x, float inverse,
-                              uint4 (&bytes)[kHeadDim / 64]) {
+__device__ void round_row(const float (&x)[kHeadDim / 4], float inverse,
+                          uint4 (&bytes)[kHeadDim / 64]) {
+  constexpr float kRounder = 12582912;  // 1.5 2^23: the sum's lowest bits are x rounded
 #pragma unroll
   for (int unit = 0; unit < kHeadDim / 64; ++unit) {
-    std::uint32_t words[4] = {};
+    std::uint32_t words[4];
 #pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      // A mean of keys may be past them by its own rounding.
-      const float y = fminf(fmaxf(x[16 * unit + i] * inverse, -kLargestInt8), kLargestInt8);
-      words[i / 4] |= (static_cast<std::uint32_t>(__float2int_rn(y)) & 0xff) << 8 * (i % 4);
+    for (int i = 0; i < 4; ++i) {
+      std::uint32_t y[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+        y[j] = __float_as_uint(fmaf(x[16 * unit + 4 * i + j], inverse, kRounder));
+      words[i] =
+          __byte_perm(__byte_perm(y[0], y[1], 0x0040), __byte_perm(y[2], y[3], 0x0040), 0x5410);
     }
     bytes[unit] = make_uint4(words[0], words[1], words[2], words[3]);
   }
 }
 
-/// Rounds a query, that of four threads, to `row` and its scale.
+/// A thread's part of a query to `row`.
 template <int kHeadDim>
-__device__ void round_query(const __nv_bfloat16* from, bool store, unsigned char* row,
-                            float* scale) {
-  RowQuarter<kHeadDim> x = {};
-  if (from != nullptr) load_quarter<kHeadDim>(from, x);
-  rotate<kHeadDim>(x);
-  float largest = largest_magnitude(x);
-  largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
-  largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
-  if (!store) return;
+__device__ void store_query(const float (&x)[kHeadDim / 4], float inverse, unsigned char* row) {
   uint4 bytes[kHeadDim / 64];
-  round_quarter<kHeadDim>(x, inverse_scale(largest), bytes);
+  round_row<kHeadDim>(x, inverse, bytes);
 #pragma unroll
   for (int i = 0; i < kHeadDim / 64; ++i)
     reinterpret_cast<uint4*>(row)[kHeadDim / 64 * (threadIdx.x % 4) + i] = bytes[i];
-  if (threadIdx.x % 4 == 0) *scale = largest / kLargestInt8;
 }
 
-/// Rounds a key, that of four threads, to row `row` of an image.
+/// Sixteen keys to an atom.
 template <int kHeadDim>
-__device__ void store_key(const RowQuarter<kHeadDim>& x, float inverse, unsigned char* image,
-                          int row) {
-  uint4 bytes[kHeadDim / 64];
-  round_quarter<kHeadDim>(x, inverse, bytes);
+__device__ void store_keys(const RotatedRows<kHeadDim>& x, float inverse, unsigned char* atom) {
+  const int lane = threadIdx.x % 32;
 #pragma unroll
-  for (int i = 0; i < kHeadDim / 64; ++i) {
-    const int block = kHeadDim / 64 * (threadIdx.x % 4) + i;
-    *reinterpret_cast<uint4*>(image + row / 8 * (8 * kHeadDim) + block * 128 + row % 8 * 16) =
-        bytes[i];
+  for (int h = 0; h < 2; ++h) {
+    uint4 bytes[kHeadDim / 64];
+    round_row<kHeadDim>(x[h], inverse, bytes);
+#pragma unroll
+    for (int i = 0; i < kHeadDim / 64; ++i) {
+      const int block = kHeadDim / 64 * (lane % 4) + i;
+      *reinterpret_cast<uint4*>(atom + h * 8 * kHeadDim + block * 128 + lane / 4 * 16) = bytes[i];
+    }
   }
 }
 
@@ -186,7 +218,7 @@ struct ValueScales {
 template <int kHeadDim, class ValueAt, class Exists>
 __device__ float2 round_values(ValueAt value_at, Exists exists, const ValueScales& scales, int atom,
                                unsigned char* image) {
-  const int pair = static_cast<int>(threadIdx.x) % kThreadsPerValueAtom<kHeadDim>;
+  const int pair = static_cast<int>(threadIdx.x) % threads_per_value_atom(kHeadDim);
   float2 x[kAtomKeys];
 #pragma unroll
   for (int i = 0; i < kAtomKeys; ++i) x[i] = value_at(i, pair);
@@ -231,7 +263,7 @@ __device__ float2 round_values(ValueAt value_at, Exists exists, const ValueScale
 /// 256 threads or more.
 template <int kHeadDim>
 __device__ void store_lost(float2 lost, float* out) {
-  constexpr int kPairs = kThreadsPerValueAtom<kHeadDim>;
+  constexpr int kPairs = threads_per_value_atom(kHeadDim);
   constexpr int kMostAtoms = 1024 / kPairs;
   __shared__ float2 atoms[kMostAtoms][kPairs];
   const int pair = static_cast<int>(threadIdx.x) % kPairs;

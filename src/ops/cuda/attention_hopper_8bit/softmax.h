@@ -20,10 +20,6 @@ __device__ inline float exp2_polynomial(float x) {
   return __int_as_float(__float_as_int(y) + (__float_as_int(rounded) << 23));
 }
 
-/// The least scale of logits that may be biased: biases up to 2^24 fit into an integer. Logits of
-/// less are all but 0: where all 128 products are the largest, 2^-3.
-inline constexpr float kLeastScale = 0x1p-24F;
-
 /// Of the two rows a thread holds of a 64-row tile; four neighbouring threads share them. Weights
 /// are 2^(logit - reference + 8), at most 448, the largest e4m3: the reference follows the maximum
 /// when that has grown by more than kGrowth. Weights below 2^-18 of the largest become 0.
@@ -33,19 +29,22 @@ class Softmax8 {
   /// `scale`: of each row, for logits in powers of 2.
   __device__ explicit Softmax8(float scale_0, float scale_1) : scale_{scale_0, scale_1} {}
 
-  /// Adds a bias of each column, in powers of 2, as integer logits. Those next to minus infinity
-  /// become less than any logit by 2^64, with scales of at least kLeastScale.
+  /// Adds a bias of each column, in powers of 2, as integer logits: with scales of at least
+  /// kLeastScale. Those of minus infinity become less than any logit by far.
   template <int kCount>
   __device__ void add_bias(int (&s)[kCount], float key_scale, const float* bias) const {
-    constexpr float kLeast = -1073741824;
+    constexpr float kRounder = 12582912;  // 1.5 2^23: the sum's lowest bits are x rounded
+    constexpr float kLeast = kRounder - 4e6F;
     bias += 2 * (threadIdx.x % 4);
     const float inverse[2] = {1 / (scale_[0] * key_scale), 1 / (scale_[1] * key_scale)};
 #pragma unroll
     for (int i = 0; i < kCount; i += 4) {
       const float2 b = *reinterpret_cast<const float2*>(bias + 2 * i);
 #pragma unroll
-      for (int j = 0; j < 4; ++j)
-        s[i + j] += __float2int_rn(fmaxf((j % 2 == 0 ? b.x : b.y) * inverse[j / 2], kLeast));
+      for (int j = 0; j < 4; ++j) {
+        const float sum = fmaf(j % 2 == 0 ? b.x : b.y, inverse[j / 2], kRounder);
+        s[i + j] += __float_as_int(fmaxf(sum, kLeast)) - __float_as_int(kRounder);
+      }
     }
   }
 

@@ -20,6 +20,10 @@ namespace sparsevid::ops::cuda {
 /// What the largest magnitude of rounded queries or keys becomes.
 inline constexpr float kLargestInt8 = 127;
 
+/// The least scale of logits, in powers of 2, that may have a bias: biases up to 2^17 fit beside
+/// integer logits into 23 bits.
+inline constexpr float kLeastScale = 0x1p-17F;
+
 inline constexpr int kAtomKeys = 16;
 inline constexpr int kSumColumns = 8;
 constexpr int key_atom_bytes(int head_dim) { return kAtomKeys * head_dim; }
