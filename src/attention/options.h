@@ -22,7 +22,8 @@ struct AttentionOptions {
   int key_clusters = 0;         ///< --key-clusters; 0: by the number of tokens
   int query_multiple = 0;       ///< --query-multiple: query clusters are rounded to such sizes; 0:
                                 ///< semantic-tail's to what the device's kernel computes at once
-  int key_multiple = 0;         ///< --key-multiple: the same of key clusters; 0: they are not
+  int key_multiple = 0;         ///< --key-multiple: the same of key clusters; 0: they are not, but
+                                ///< semantic-tail's in 8 bits
   int kmeans_iterations = 6;    ///< --kmeans-iterations: of a fresh clustering
   int kmeans_iterations_warm = 1;  ///< --kmeans-iterations-warm: of a later one, from the clusters
                                    ///< before; 0: later ones are fresh too

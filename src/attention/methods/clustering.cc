@@ -46,15 +46,19 @@ void fill(const TensorView& view, std::int32_t value, Context& context) {
 }
 
 /// To which sizes clusters are rounded so that the kernel's tiles are full: queries to the 64 of a
-/// warpgroup on a GPU, and on a CPU to pairs of lanes of 16. Not much more than half of a cluster's
-/// mean size, beyond which it costs closeness (docs/methods/semantic-tail.md). svg2 stays as
-/// published.
+/// warpgroup on a GPU, in 8 bits to the 128 of two and keys to the 16 that are copied together, and
+/// on a CPU queries to pairs of lanes of 16. Not much more than half of a cluster's mean size, beyond
+/// which it costs closeness (docs/methods/semantic-tail.md). svg2 stays as published.
 int size_multiple(const AttentionOptions& options, bool keys, Device device,
                   std::int64_t mean_size) {
   const int asked = keys ? options.key_multiple : options.query_multiple;
   if (asked > 0) return asked;
-  if (options.method != "semantic-tail" || keys) return 1;
-  int multiple = device == Device::cpu ? 32 : 64;
+  if (options.method != "semantic-tail") return 1;
+  int multiple = 1;
+  if (device == Device::cuda && options.in_8bit)
+    multiple = keys ? 16 : 128;
+  else if (!keys)
+    multiple = device == Device::cpu ? 32 : 64;
   while (multiple > 1 && 20 * multiple > 11 * mean_size) multiple /= 2;
   return multiple;
 }
