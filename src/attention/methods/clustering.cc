@@ -47,8 +47,8 @@ void fill(const TensorView& view, std::int32_t value, Context& context) {
 
 /// To which sizes clusters are rounded so that the kernel's tiles are full: queries to the 64 of a
 /// warpgroup on a GPU, in 8 bits to the 128 of two and keys to the 16 that are copied together, and
-/// on a CPU queries to pairs of lanes of 16. Not much more than half of a cluster's mean size, beyond
-/// which it costs closeness (docs/methods/semantic-tail.md). svg2 stays as published.
+/// on a CPU queries to pairs of lanes of 16. Not much more than half of a cluster's mean size,
+/// beyond which it costs closeness (docs/methods/semantic-tail.md). svg2 stays as published.
 int size_multiple(const AttentionOptions& options, bool keys, Device device,
                   std::int64_t mean_size) {
   const int asked = keys ? options.key_multiple : options.query_multiple;
@@ -123,7 +123,7 @@ Clustering::State& Clustering::state_of(const HeadsCall& call, Device device) {
   State& state = states_[{call.layer, call.branch, call.batch}];
   const Shape shape{call.heads(), call.tokens()};
   if (state.shape == shape) return state;
-  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length);
+  const ClusterNumbers numbers = cluster_numbers(options_, call.video.length, device);
   const int text = call.text_tokens() > 0 ? 1 : 0;
   const auto make = [&](Side& side, int clusters) {
     side.offsets = Tensor(DType::i32, {call.heads(), clusters + 1}, device);
