@@ -62,7 +62,7 @@ class Memory(GpuTest):
             for dense in (0, 0.3):
                 with self.subTest(method=method, dense=dense):
                     report = self.report_of(*LARGER, "--attention", method, "--density", 0.5, "--min-tokens", 0,
-                                            "--dense-steps", dense, *words, "--dtype", "bf16")
+                                            "--dense-steps", dense, "--dense-layers", 0, *words, "--dtype", "bf16")
                     self.assertGreater(report["attention"]["calls"], report["attention"]["dense_calls"])
                     self.assertEqual(report["attention"]["dense_calls"] > 0, dense > 0)
                     self.assertEqual(report["memory"]["allocations_after_first_step"], 0)
