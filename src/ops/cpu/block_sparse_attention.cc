@@ -1,9 +1,12 @@
-// Keys and values are packed once per head in the order of their clusters, each cluster beginning a
-// group, and behind them the means of the clusters. The list of a query cluster is then a few runs
-// of groups, and its tiles read queries and write outputs at their tokens' places.
+// Keys and values are packed once per head, cluster by cluster, each beginning a group, and behind
+// them the means of the clusters. The list of a query cluster is then a few runs of groups, and its
+// tiles read queries and write outputs at their tokens' places. Clusters that the same queries have
+// chosen are packed side by side, so that runs are long: what is left over at their ends has to be
+// copied together.
 #include "ops/cpu/block_sparse_attention.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "base/parallel.h"
 #include "ops/cpu/attention_scratch.h"
@@ -43,7 +46,8 @@ class BlockSparse {
         tail_begin_((k_len_ + (kernel.group - 1) * k_clusters_) / kernel.group),
         groups_(tail_begin_ + (has_tail_ ? divide_up(k_clusters_, kernel.group * kernel.group_run) *
                                                kernel.group_run
-                                         : 0)) {}
+                                         : 0)),
+        chooser_words_(divide_up(q_clusters_, 64)) {}
 
   void run() {
     const std::int64_t heads = params_.q.size(0);
@@ -51,7 +55,9 @@ class BlockSparse {
     const std::int64_t tiles_per_head = q_clusters_ + q_len_ / kernel_.tile_rows;
     const std::int64_t at_once = heads_at_once(heads, tiles_per_head, context_.threads);
     Arena& arena = context_.arena;
-    begin_of_cluster_ = arena.array<std::int32_t>(at_once * (k_clusters_ + 1));
+    cluster_at_ = arena.array<std::int32_t>(at_once * k_clusters_);
+    choosers_ = arena.array<std::uint64_t>(at_once * k_clusters_ * chooser_words_);
+    begin_ = arena.array<std::int32_t>(at_once * (k_clusters_ + 1));
     key_groups_ = arena.array<KeyGroup>(at_once * tail_begin_);
     tail_bias_ = arena.array<float>(at_once * k_clusters_);
     tiles_ = arena.array<Tile>(at_once * tiles_per_head);
@@ -86,18 +92,48 @@ class BlockSparse {
   /// Where the clusters go, and the groups of all their keys, of which lists are parts.
   void place_clusters(std::int64_t heads) {
     parallel_for(context_.threads, heads, 1, [&](std::int64_t head, std::int64_t) {
+      order_clusters(head);
+      const std::int32_t* at = cluster_at_ + head * k_clusters_;
       const std::int32_t* offsets = k_offsets(head);
-      std::int32_t* begin = begin_of_cluster_ + head * (k_clusters_ + 1);
+      std::int32_t* begin = begin_ + head * (k_clusters_ + 1);
       begin[0] = 0;
       KeyList list{key_groups_ + head * tail_begin_};
-      for (std::int64_t c = 0; c < k_clusters_; ++c) {
-        const std::int32_t size = offsets[c + 1] - offsets[c];
-        list.add_keys(begin[c], size, kernel_.group);
-        begin[c + 1] = static_cast<std::int32_t>(list.count);
-        tail_bias_[head * k_clusters_ + c] =
+      for (std::int64_t place = 0; place < k_clusters_; ++place) {
+        const std::int32_t size = offsets[at[place] + 1] - offsets[at[place]];
+        list.add_keys(begin[place], size, kernel_.group);
+        begin[place + 1] = static_cast<std::int32_t>(list.count);
+        tail_bias_[head * k_clusters_ + place] =
             size == 0 ? kMasked : static_cast<float>(std::log(size) / params_.scale);
       }
     });
+  }
+
+  /// A chain of clusters, each followed by the one left whose choices differ least from its own.
+  [[gnu::target("popcnt")]] void order_clusters(std::int64_t head) const {
+    std::int32_t* at = cluster_at_ + head * k_clusters_;
+    std::uint64_t* choosers = choosers_ + head * k_clusters_ * chooser_words_;
+    std::fill_n(choosers, k_clusters_ * chooser_words_, std::uint64_t{0});
+    for (std::int64_t q = 0; q < q_clusters_; ++q) {
+      const std::uint8_t* choice = chosen(head, q);
+      for (std::int64_t c = 0; c < k_clusters_; ++c)
+        choosers[c * chooser_words_ + q / 64] |= std::uint64_t{choice[c] != 0} << q % 64;
+    }
+    std::iota(at, at + k_clusters_, 0);
+    for (std::int64_t place = 0; place + 2 < k_clusters_; ++place) {
+      const std::uint64_t* own = choosers + at[place] * chooser_words_;
+      std::int64_t nearest = place + 1;
+      std::int64_t least = q_clusters_ + 1;
+      for (std::int64_t other = place + 1; other < k_clusters_; ++other) {
+        const std::uint64_t* others = choosers + at[other] * chooser_words_;
+        std::int64_t differences = 0;
+        for (std::int64_t w = 0; w < chooser_words_; ++w)
+          differences += __builtin_popcountll(own[w] ^ others[w]);
+        if (differences >= least) continue;
+        least = differences;
+        nearest = other;
+      }
+      std::swap(at[place + 1], at[nearest]);
+    }
   }
 
   void pack(std::int64_t heads, const PackedHeads& packed) {
@@ -109,16 +145,18 @@ class BlockSparse {
       const std::int64_t end = std::min(begin + kPackClusters, k_clusters_);
       const std::int32_t* offsets = k_offsets(head);
       const auto* order = params_.k_order[from].as<std::int32_t>();
-      for (std::int64_t c = begin; c < end; ++c) {
+      const std::int32_t* at = cluster_at_ + head * k_clusters_;
+      for (std::int64_t place = begin; place < end; ++place) {
+        const std::int32_t c = at[place];
         const std::int64_t size = offsets[c + 1] - offsets[c];
         packed.pack(attention_rows(params_.k[from], order, offsets[c], size, k_len_),
                     attention_rows(params_.v[from], order, offsets[c], size, k_len_), head,
-                    begin_of_cluster_[head * (k_clusters_ + 1) + c]);
-        if (params_.takes_means) take_means(packed, head, c, size);
+                    begin_[head * (k_clusters_ + 1) + place]);
+        if (params_.takes_means) take_means(packed, head, place, size);
       }
       if (has_tail_)
-        packed.pack(attention_rows(params_.k_mean[from], nullptr, begin, end - begin),
-                    attention_rows(params_.v_mean[from], nullptr, begin, end - begin), head,
+        packed.pack(attention_rows(params_.k_mean[from], at, begin, end - begin),
+                    attention_rows(params_.v_mean[from], at, begin, end - begin), head,
                     tail_begin_ + begin / kernel_.group);
       // A run of means is read to its end.
       if (has_tail_ && end == k_clusters_)
@@ -127,8 +165,9 @@ class BlockSparse {
   }
 
   /// While the packed rows are in cache.
-  void take_means(const PackedHeads& packed, std::int64_t head, std::int64_t cluster,
+  void take_means(const PackedHeads& packed, std::int64_t head, std::int64_t place,
                   std::int64_t size) const {
+    const std::int32_t cluster = cluster_at_[head * k_clusters_ + place];
     auto* k_mean = params_.k_mean[first_head_ + head][cluster].as<float>();
     auto* v_mean = params_.v_mean[first_head_ + head][cluster].as<float>();
     if (size == 0) {
@@ -136,7 +175,7 @@ class BlockSparse {
       std::fill_n(v_mean, head_dim_, 0.F);
       return;
     }
-    const std::int64_t first = begin_of_cluster_[head * (k_clusters_ + 1) + cluster];
+    const std::int64_t first = begin_[head * (k_clusters_ + 1) + place];
     const auto mean = [&](const std::byte* rows, std::int64_t count, int group, float* to) {
       kernel_.statistics(rows, kernel_.element_bytes == 2,
                          std::int64_t{group} * kernel_.padded_head_dim(head_dim_), nullptr,
@@ -196,14 +235,15 @@ class BlockSparse {
     KeyGroup rest[2 * kMostRun];
     int rest_count = 0;
     const std::uint8_t* choice = chosen(tile.head, tile.cluster);
-    const std::int32_t* begin = begin_of_cluster_ + tile.head * (k_clusters_ + 1);
+    const std::int32_t* at = cluster_at_ + tile.head * k_clusters_;
+    const std::int32_t* begin = begin_ + tile.head * (k_clusters_ + 1);
     const KeyGroup* groups = key_groups_ + tile.head * tail_begin_;
-    for (std::int64_t c = 0; c < k_clusters_; ++c) {
-      if (choice[c] == 0) continue;
-      const std::int64_t first = c;
-      while (c < k_clusters_ && choice[c] != 0) ++c;
-      const int left = (begin[c] - begin[first]) % kernel_.group_run;
-      const std::int32_t end = begin[c] - left;
+    for (std::int64_t place = 0; place < k_clusters_; ++place) {
+      if (choice[at[place]] == 0) continue;
+      const std::int64_t first = place;
+      while (place < k_clusters_ && choice[at[place]] != 0) ++place;
+      const int left = (begin[place] - begin[first]) % kernel_.group_run;
+      const std::int32_t end = begin[place] - left;
       list.add(groups + begin[first], end - begin[first]);
       std::copy_n(groups + end, left, rest + rest_count);
       rest_count += left;
@@ -221,16 +261,17 @@ class BlockSparse {
   void add_tail(const Tile& tile, KeyList& list) const {
     const std::uint8_t* choice = chosen(tile.head, tile.cluster);
     const float* bias = tail_bias_ + tile.head * k_clusters_;
-    const auto bias_of = [&](std::int64_t c) {
-      return c < k_clusters_ && choice[c] == 0 ? bias[c] : kMasked;
+    const std::int32_t* at = cluster_at_ + tile.head * k_clusters_;
+    const auto bias_of = [&](std::int64_t place) {
+      return place < k_clusters_ && choice[at[place]] == 0 ? bias[place] : kMasked;
     };
     const std::int64_t run = std::int64_t{kernel_.group} * kernel_.group_run;
     for (std::int64_t first = 0; first < k_clusters_; first += run) {
       const std::int64_t before = list.count;
       bool any = false;
-      for (std::int64_t c = first; c < first + run; c += kernel_.group) {
-        const KeyGroup means = {static_cast<std::int32_t>(tail_begin_ + c / kernel_.group),
-                                {bias_of(c), kernel_.group > 1 ? bias_of(c + 1) : kMasked}};
+      for (std::int64_t place = first; place < first + run; place += kernel_.group) {
+        const KeyGroup means = {static_cast<std::int32_t>(tail_begin_ + place / kernel_.group),
+                                {bias_of(place), kernel_.group > 1 ? bias_of(place + 1) : kMasked}};
         any |= means.bias[0] != kMasked || means.bias[1] != kMasked;
         list.groups[list.count++] = means;
       }
@@ -266,11 +307,15 @@ class BlockSparse {
   bool has_tail_;
   std::int64_t tail_begin_;  // group of the first mean, behind the most groups the keys can take
   std::int64_t groups_;
+  std::int64_t chooser_words_;
   std::int64_t first_head_ = 0;
-  // Of the heads at work:
-  std::int32_t* begin_of_cluster_ = nullptr;  // [k_clusters + 1] groups
-  KeyGroup* key_groups_ = nullptr;            // [tail_begin]: all keys
-  float* tail_bias_ = nullptr;                // [k_clusters]
+  // Of the heads at work, by the place a cluster has among the packed ones:
+  std::int32_t* cluster_at_ = nullptr;  // [k_clusters]
+  std::int32_t* begin_ = nullptr;       // [k_clusters + 1] groups
+  KeyGroup* key_groups_ = nullptr;      // [tail_begin]: all keys
+  float* tail_bias_ = nullptr;          // [k_clusters]
+  // By cluster:
+  std::uint64_t* choosers_ = nullptr;  // [k_clusters, chooser_words]: a bit for each query cluster
   Tile* tiles_ = nullptr;
   float* pair_means_ = nullptr;  // [2 head_dim] for each thread
   KeyGroup* lists_ = nullptr;    // one for each thread
