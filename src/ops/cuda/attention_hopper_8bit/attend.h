@@ -67,6 +67,15 @@ class KeptSums {
   bool any_ = false;
 };
 
+template <class Keys, int kPolynomialsOf16, int kCount>
+__device__ void add_bias_of_tile(const Keys& keys, int stage, float key_scale,
+                                 const Softmax8<kPolynomialsOf16>& softmax, int (&s)[kCount]) {
+  if (!keys.biased()) return;
+  softmax.add_bias(s, key_scale, keys.bias(stage));
+  loads_before_copies();
+  __syncwarp();
+}
+
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)`, `scale(stage)` and
 /// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`, and of the tile waited for last
 /// `last()`, whether it is the last one, and `biased()`, whether `bias(stage)` has something to be
@@ -85,7 +94,7 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
   float key_scale = keys.scale(turn.stage);
   wgmma_wait<0>();
   pin_registers(s);
-  if (keys.biased()) softmax.add_bias(s, key_scale, keys.bias(turn.stage));
+  add_bias_of_tile(keys, turn.stage, key_scale, softmax, s);
   keys.release_k(turn.stage);
   softmax.start(s, key_scale);
   pack_weights<Tile::kKeys>(p, s);
@@ -101,7 +110,7 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
     key_scale = keys.scale(turn.stage);
     wgmma_wait<1>();
     pin_registers(s);
-    if (keys.biased()) softmax.add_bias(s, key_scale, keys.bias(turn.stage));
+    add_bias_of_tile(keys, turn.stage, key_scale, softmax, s);
     keys.release_k(turn.stage);
     const float before[2] = {softmax.reference(0), softmax.reference(1)};
     softmax.proceed(s, key_scale);

@@ -19,6 +19,7 @@
 #include <algorithm>
 
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/attention_hopper/work_slots.h"
 #include "ops/cuda/attention_hopper_8bit/attend.h"
 #include "ops/cuda/attention_hopper_8bit/sparse_plan.h"
@@ -138,50 +139,33 @@ class SparseLoader8 {
 
 /// The key tiles of one piece of work: listed atoms, then centroids.
 template <class Tile>
-class SparseKeys8 {
+class SparseKeys8 : public TileStream<SparseShared8<Tile>> {
  public:
-  __device__ explicit SparseKeys8(SparseShared8<Tile>& shared) : shared_(shared) {}
+  using TileStream<SparseShared8<Tile>>::TileStream;
 
-  /// Whether there is any tile.
-  __device__ bool restart(const SparseTiles8<Tile>& tiles) {
-    left_ = tiles.count();
+  __device__ void restart(const SparseTiles8<Tile>& tiles) {
+    TileStream<SparseShared8<Tile>>::restart(tiles.count());
     of_centroids_ = tiles.of_centroids;
-    return left_ > 0;
   }
-  __device__ bool last() const { return left_ == 0; }
-  __device__ bool biased() const { return left_ < of_centroids_; }
-  __device__ const float* bias(int stage) const { return shared_.bias[stage]; }
+  __device__ bool biased() const { return this->left_ < of_centroids_; }
+  __device__ const float* bias(int stage) const { return this->shared_.bias[stage]; }
   /// That of all keys is in the scales of the queries.
   __device__ float scale(int) const { return 1; }
   /// For a warpgroup without queries: lets all tiles pass.
   __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
 #pragma unroll 1
-    while (!last()) {
-      wait_k(turn.stage, turn.parity);
-      release_k(turn.stage);
-      wait_v(turn.stage, turn.parity);
-      release_v(turn.stage);
+    while (!this->last()) {
+      this->wait_k(turn.stage, turn.parity);
+      __syncwarp();
+      this->release_k(turn.stage);
+      this->wait_v(turn.stage, turn.parity);
+      __syncwarp();
+      this->release_v(turn.stage);
       turn.advance();
     }
   }
-  __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
-  }
-  __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
-  }
-  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
 
  private:
-  __device__ static void release(Barrier* barrier) {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-  }
-
-  SparseShared8<Tile>& shared_;
-  int left_ = 0;
   int of_centroids_ = 0;
 };
 
@@ -194,7 +178,8 @@ __device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Til
   SparseKeys8<Tile> keys(shared);
   PipelineTurn<Tile::kStages> turn;
   for_each_work(shared.work, [&](const SparseWork8& work) {
-    const bool any = keys.restart(SparseTiles8<Tile>(a.plan, work));
+    keys.restart(SparseTiles8<Tile>(a.plan, work));
+    const bool any = !keys.last();
     if (64 * warpgroup >= work.q_rows) {
       keys.pass(turn);
       return;
@@ -263,12 +248,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *reinterpret_cast<SparseShared8<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
-    for (int stage = 0; stage < Tile::kStages; ++stage) {
-      barrier_init(&shared.k_full[stage], 1);
-      barrier_init(&shared.v_full[stage], 1);
-      barrier_init(&shared.k_empty[stage], kWarps);
-      barrier_init(&shared.v_empty[stage], kWarps);
-    }
+    init_tile_barriers(shared, 1, 1, kWarps);
     shared.work.init(2 + kWarps);
     barrier_init_fence();
   }

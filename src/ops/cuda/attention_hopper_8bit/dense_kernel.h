@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/attention_hopper_8bit/attend.h"
 #include "ops/cuda/common/tma.h"
 
@@ -65,41 +66,15 @@ __device__ void load_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shared,
 
 /// All tiles in order.
 template <class Tile, int kCluster>
-class Dense8Keys {
+class Dense8Keys : public TileStream<Shared8<Tile>, kCluster> {
  public:
-  __device__ Dense8Keys(Shared8<Tile>& shared, int tiles) : shared_(shared), tiles_(tiles) {}
+  using TileStream<Shared8<Tile>, kCluster>::TileStream;
 
-  __device__ void restart() { left_ = tiles_; }
-  __device__ bool last() const { return left_ == 0; }
   __device__ bool biased() const { return false; }
   __device__ const float* bias(int) const { return nullptr; }
-  __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
-  }
-  __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
-  }
   __device__ float scale(int stage) const {
-    return *reinterpret_cast<const volatile float*>(shared_.k[stage] + Tile::kScaleAt);
+    return *reinterpret_cast<const volatile float*>(this->shared_.k[stage] + Tile::kScaleAt);
   }
-  __device__ void release_k(int stage) { release(&shared_.k_empty[stage]); }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
-
- private:
-  // Each warp has waited for its own share of a product only, so each arrives.
-  __device__ static void release(Barrier* barrier) {
-    const std::uint32_t lane = threadIdx.x % 32;
-    if constexpr (kCluster == 1) {
-      if (lane == 0) barrier_arrive(barrier);
-    } else {
-      if (lane < kCluster) barrier_arrive_at(barrier, lane);
-    }
-  }
-
-  Shared8<Tile>& shared_;
-  int tiles_;
-  int left_ = 0;
 };
 
 template <class Tile, int kCluster, int kPolynomialsOf16, int kKeepEvery>
@@ -108,7 +83,7 @@ __device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shar
   const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupThreads - 1;
   const int lane = threadIdx.x % 32;
   const int row_in_tile = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
-  Dense8Keys<Tile, kCluster> keys(shared, a.k_tiles);
+  Dense8Keys<Tile, kCluster> keys(shared);
   PipelineTurn<Tile::kStages> turn;
   for (; group < a.groups; group += group_step) {
     const std::int64_t head = group / a.groups_per_head;
@@ -117,7 +92,7 @@ __device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shar
     float o[Tile::kSums];
     const float* q_scale = a.q_scale + head * a.q_rows + row;
     Softmax8<kPolynomialsOf16> softmax(q_scale[0] * a.scale_log2, q_scale[8] * a.scale_log2);
-    keys.restart();
+    keys.restart(a.k_tiles);
     const unsigned char* const q_row = a.q + (head * a.q_rows + row) * Tile::kHeadDim;
     const QueryRegisters<Tile::kHeadDim> q(q_row, q_row + 8 * Tile::kHeadDim);
     attend_8bit<Tile, kPolynomialsOf16, kKeepEvery>(shared, q, warpgroup, keys, turn, softmax, o);
@@ -139,13 +114,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *reinterpret_cast<Shared8<Tile>*>(memory);
   const std::uint32_t rank = kCluster == 1 ? 0 : cluster_rank();
   if (threadIdx.x == 0) {
-    constexpr int kWarps = 4 * Tile::kWarpgroups;
-    for (int stage = 0; stage < Tile::kStages; ++stage) {
-      barrier_init(&shared.k_full[stage], 1);
-      barrier_init(&shared.v_full[stage], 1);
-      barrier_init(&shared.k_empty[stage], kWarps * kCluster);
-      barrier_init(&shared.v_empty[stage], kWarps * kCluster);
-    }
+    init_tile_barriers(shared, 1, 1, 4 * Tile::kWarpgroups * kCluster);
     barrier_init_fence();
   }
   if constexpr (kCluster == 1)
