@@ -11,11 +11,14 @@
 //   of up to 256 elements take 4 to 32 lanes and no barrier.
 // Shared memory: 20 to 30 KiB at 5120.
 // Bound: memory. At 5120, where a copy reaches 4.23 TB/s on an H200: RMSNorm 4.12, with rotation
-//   4.04, LayerNorm 3.86 in a trial of this plan; short rows of 32 to 256 elements 3.6 to 3.8.
+//   4.04, LayerNorm 4.05; short rows of 32 to 256 elements 3.6 to 3.8.
 // Tried, LayerNorm (RMSNorm) at 5120: a block for a row, 8 elements a thread, scale and shift in
 //   registers: 2.88 (3.64); 16 elements, scale and shift in shared memory, two barriers: 3.34
 //   (3.87); 40 elements a thread: 3.22 (3.39); this ring in blocks that stay: 3.78 (3.82), filled
-//   by bulk copies 3.66 (3.82); 2 rows a block: 3.28 (4.14), 8: 3.86 (3.94), 16: 3.81 (3.87).
+//   by bulk copies 3.66 (3.82). Asking of every unit whether the thread has it: LayerNorm 3.59 with
+//   8 rows a block, for the loads of units then wait for each other; without, 8: 3.94, 4: 4.05,
+//   16: 3.86, 24: 3.82 (RMSNorm 1: 3.81, 2: 4.12, 3: 4.09, 4: 4.04). A ring of 2 or 4 rows: the
+//   same.
 // Rows that are not aligned, or longer than 8192, are read once for each sum instead, an element at
 // a time.
 #include <algorithm>
@@ -55,6 +58,9 @@ template <int kLanes_, int kUnits_>
 struct Share {
   static constexpr int kLanes = kLanes_;
   static constexpr int kUnits = kUnits_;
+  // Taken where it leaves no lane idle: then nobody has to ask whether a unit is there, and the
+  // loads of all units go out before the first is waited for.
+  static constexpr bool kFull = kLanes == 0 && kUnits > 2;
   // Scale and shift take 16 registers a unit.
   static constexpr int kMostThreads = kLanes > 0 ? 128 : kUnits > 2 ? 256 : 512;
 };
@@ -67,8 +73,8 @@ constexpr int depth_of(Statistic statistic, bool whole_block) {
 /// that stay and walk down the rows: 3.7 to 3.8 TB/s), but LayerNorm's have twice as much to fetch
 /// before the first.
 inline std::int64_t rows_of_block(Statistic statistic, std::int64_t dim) {
-  constexpr std::int64_t kLayerElements = 40960;
-  return statistic == Statistic::layer ? std::clamp<std::int64_t>(kLayerElements / dim, 2, 32) : 2;
+  constexpr std::int64_t kLayerElements = 20480;
+  return statistic == Statistic::layer ? std::clamp<std::int64_t>(kLayerElements / dim, 2, 8) : 2;
 }
 
 /// The ring of a thread: places of 16 bytes, those of neighbouring threads side by side.
@@ -141,6 +147,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
   const int units = static_cast<int>(p.dim) / kUnit;
   const float inverse_dim = 1 / static_cast<float>(p.dim);
   const auto unit_of = [&](int i) { return i * lanes + lane; };
+  const auto has_unit = [&](int i) { return Share::kFull || unit_of(i) < units; };
 
   // Before the rows: what is in the first cache waits behind what is not.
   float scale[kUnits][kUnit];
@@ -152,13 +159,9 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
       scale[i][j] = 1;
       shift[i][j] = 0;
     }
-    if (unit_of(i) >= units) continue;
+    if (!has_unit(i)) continue;
     const int at = unit_of(i) * kUnit;
-    if (p.scale != nullptr) {
-      load_floats(p.scale + at, scale[i]);
-#pragma unroll
-      for (int j = 0; j < kUnit; ++j) scale[i][j] += p.scale_offset;
-    }
+    if (p.scale != nullptr) load_floats(p.scale + at, scale[i]);
     if (kLayer && p.shift != nullptr) load_floats(p.shift + at, shift[i]);
   }
   if (kWholeBlock && thread < warps) {
@@ -177,7 +180,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
       const In* x = static_cast<const In*>(p.x) + at * p.x_stride;
 #pragma unroll
       for (int i = 0; i < kUnits; ++i)
-        if (unit_of(i) < units) ring.load_unit(slot, i, x + unit_of(i) * kUnit);
+        if (has_unit(i)) ring.load_unit(slot, i, x + unit_of(i) * kUnit);
       if constexpr (kRotate) {
         // The same for all units of a thread: heads do not straddle the block's width.
         const std::int64_t angle = at * p.half_head + lane * (kUnit / 2) % p.half_head;
@@ -189,6 +192,15 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
 #pragma unroll
   for (int i = 0; i < kDepth; ++i) load(row + i * p.row_step, i);
 
+  // Only here: adding waits for what was asked for.
+  if (p.scale != nullptr) {
+#pragma unroll
+    for (int i = 0; i < kUnits; ++i) {
+#pragma unroll
+      for (int j = 0; j < kUnit; ++j) scale[i][j] += p.scale_offset;
+    }
+  }
+
   int slot = 0;
   int parity = 0;
   // All lanes of a warp stay until its last row is done: they meet in the sums.
@@ -199,7 +211,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
       float sum = 0;
 #pragma unroll
       for (int i = 0; i < kUnits; ++i) {
-        if (unit_of(i) >= units) continue;
+        if (!has_unit(i)) continue;
         float x[kUnit];
         ring.unit(slot, i, x);
 #pragma unroll
@@ -212,7 +224,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
     float squares = 0;
 #pragma unroll
     for (int i = 0; i < kUnits; ++i) {
-      if (unit_of(i) >= units) continue;
+      if (!has_unit(i)) continue;
       float x[kUnit];
       ring.unit(slot, i, x);
 #pragma unroll
@@ -242,7 +254,7 @@ __global__ void __launch_bounds__(Share::kMostThreads, 512 / Share::kMostThreads
     Out* out = static_cast<Out*>(p.out) + row * p.out_stride;
 #pragma unroll
     for (int i = 0; i < kUnits; ++i) {
-      if (unit_of(i) >= units || row >= end) continue;
+      if (!has_unit(i) || (!kWholeBlock && row >= end)) continue;
       float x[kUnit];
       ring.unit(slot, i, x);
       float y[kUnit];
