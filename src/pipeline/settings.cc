@@ -171,8 +171,8 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
 namespace {
 
 std::string attention_dtype(const Settings& settings) {
-  const std::string dtype(to_string(settings.dtype));
-  if (!settings.attention.in_8bit) return dtype;
+  const std::string_view dtype = to_string(settings.dtype);
+  if (!settings.attention.in_8bit) return std::string(dtype);
   return settings.attention.method == "svg1" ? fmt::format("8bit, bands in {}", dtype) : "8bit";
 }
 

@@ -102,8 +102,9 @@ class AmxRun {
   }
   static constexpr int kLogitWords = 2 * 2 * kTileWords;
   static std::size_t shared_words(int padded) {
-    return static_cast<std::size_t>(2 * kLogitWords + (kGroupLanes * kBlockUnits + 1) * kTileWords +
-                                    kTile * padded + kBlockUnits * 2 * kTile * padded);
+    constexpr std::size_t kFixed = 2 * kLogitWords + (kGroupLanes * kBlockUnits + 1) * kTileWords;
+    constexpr std::size_t kOfChannel = kTile + kBlockUnits * 2 * kTile;
+    return kFixed + kOfChannel * static_cast<std::size_t>(padded);
   }
 
   explicit AmxRun(const AttentionTile& tile)

@@ -288,6 +288,7 @@ void round_clusters(const ClusterKernel& kernel, const RoundClustersParams& para
   const int words = kernel.words(static_cast<int>(dim));
   const BlockScratch blocks(words, kPanel, context.threads, context.arena);
   std::vector<Scratch> scratch;
+  scratch.reserve(static_cast<std::size_t>(context.threads));
   for (int thread = 0; thread < context.threads; ++thread)
     scratch.emplace_back(clusters, params.x.size(1), dim, words, context.arena);
   parallel_for(context.threads, params.x.size(0), 1, [&](auto begin, auto end) {
