@@ -50,9 +50,8 @@ void set_svg2(AttentionOptions& options, std::string_view model, bool for_720p) 
 }
 
 // A multiple of 16, the width of the kernels' panels.
-int clusters_for(double factor, std::int64_t tokens) {
-  const double wanted = factor * std::sqrt(static_cast<double>(tokens));
-  return std::max(16, static_cast<int>(std::lround(wanted / 16)) * 16);
+int whole_panels(double clusters) {
+  return std::max(16, static_cast<int>(std::lround(clusters / 16)) * 16);
 }
 
 }  // namespace
@@ -72,15 +71,19 @@ AttentionOptions default_options(std::string_view method, std::string_view model
 
 ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens,
                                Device device) {
-  struct Factors {
-    double query;
-    double key;
-  };
-  const Factors factors = options.method == "svg2" ? Factors{1.1, 3.6}
-                          : device == Device::cuda ? Factors{1.8, 3.6}
-                                                   : Factors{1, 2};
-  return {options.query_clusters > 0 ? options.query_clusters : clusters_for(factors.query, tokens),
-          options.key_clusters > 0 ? options.key_clusters : clusters_for(factors.key, tokens)};
+  const bool svg2 = options.method == "svg2";
+  const auto count = static_cast<double>(tokens);
+  double query = (svg2 ? 1.1 : 1.8) * std::sqrt(count);
+  double key = 3.6 * std::sqrt(count);
+  if (device == Device::cpu && !svg2) {
+    // Fewer than 64 and 192 cost too much closeness.
+    constexpr double kQueries = 170;
+    constexpr double kKeys = 85;
+    query = std::min(query, std::max(count / kQueries, 64.0));
+    key = std::min(key, std::max(count / kKeys, 192.0));
+  }
+  return {options.query_clusters > 0 ? options.query_clusters : whole_panels(query),
+          options.key_clusters > 0 ? options.key_clusters : whole_panels(key)};
 }
 
 }  // namespace sparsevid

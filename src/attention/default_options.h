@@ -20,7 +20,8 @@ struct ClusterNumbers {
 };
 /// The numbers of clusters for `tokens` video tokens: those of the options where they are set,
 /// otherwise proportional to the square root, which meets 300 / 1000 of Wan at 720p for svg2. On a
-/// CPU semantic-tail makes fewer: there a kernel wants 128 queries of a cluster and more.
+/// CPU semantic-tail makes fewer of up to 90,000 tokens: there a kernel wants 128 queries of a
+/// cluster and more.
 ClusterNumbers cluster_numbers(const AttentionOptions& options, std::int64_t tokens, Device device);
 
 }  // namespace sparsevid

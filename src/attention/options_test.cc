@@ -83,9 +83,14 @@ TEST(DefaultOptions, scale_the_number_of_clusters_with_the_tokens_of_other_model
   const auto on_gpu = cluster_numbers(semantic_tail, 5200, Device::cuda);
   EXPECT_EQ(on_gpu.query, 128);
   EXPECT_EQ(on_gpu.key, 256);
-  const auto on_cpu = cluster_numbers(semantic_tail, 16384, Device::cpu);
-  EXPECT_EQ(on_cpu.query, 128);
-  EXPECT_EQ(on_cpu.key, 256);
+  const auto on_cpu = [&](std::int64_t tokens) {
+    return cluster_numbers(semantic_tail, tokens, Device::cpu);
+  };
+  EXPECT_EQ(on_cpu(16384).query, 96);
+  EXPECT_EQ(on_cpu(16384).key, 192);
+  EXPECT_EQ(on_cpu(5200).query, 64);
+  EXPECT_EQ(on_cpu(5200).key, 192);
+  EXPECT_EQ(on_cpu(900).query, cluster_numbers(semantic_tail, 900, Device::cuda).query);
 }
 
 }  // namespace
