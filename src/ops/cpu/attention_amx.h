@@ -339,6 +339,9 @@ class AmxRun {
     const Unit& unit = units_[item.unit];
     for (int l = item.lane; l < item.lane + item.lanes; ++l, logits += 2 * kTileWords) {
       if (tile_.bias != nullptr || tile_.windows != nullptr) change({item.unit, l, 1, logits});
+      // The first keys always raise it.
+      if (!has_top_[l]) raise_top(item.unit, l, logits);
+      has_top_[l] = true;
       std::uint32_t* to = weights_of(l - group_first_, item.unit);
       const Ahead next = ahead(item.unit, l);
       if (unit.biased ? weigh_lane<true>(unit, lane(l), logits, next, to)
@@ -550,6 +553,7 @@ class AmxRun {
   int unit_count_ = 0;
   int group_first_ = 0;
   Unit units_[kBlockUnits];
+  bool has_top_[kMostLanes] = {};
   bool has_sums_[kMostLanes] = {};  // else those in scratch are not written yet
   float* logits_;                   // two items' [lane][32 keys][16 queries]
   std::uint32_t* weights_;          // [lane of a group][unit][16 queries][16 pairs of keys]

@@ -107,12 +107,15 @@ void single_column(const Source* source, std::int64_t row_stride, const std::int
 template <typename Simd, typename Source>
 void source_statistics(const Source* source, std::int64_t row_stride, const std::int32_t* order,
                        int count, std::int64_t readable, int size, float* mean, float* variance) {
-  constexpr int kWide = 4;
+  constexpr int kWide = Simd::kLanes == 16 ? 8 : 4;  // sums and totals in half of the registers
   int d = 0;
   const auto at = [&](float* to) { return to == nullptr ? nullptr : to + d; };
   for (; d + kWide * Simd::kLanes <= size; d += kWide * Simd::kLanes)
     column_statistics<Simd, kWide>(source + d, row_stride, order, count, readable, mean + d,
                                    at(variance));
+  for (; d + 4 * Simd::kLanes <= size; d += 4 * Simd::kLanes)
+    column_statistics<Simd, 4>(source + d, row_stride, order, count, readable, mean + d,
+                               at(variance));
   for (; d + Simd::kLanes <= size; d += Simd::kLanes)
     column_statistics<Simd, 1>(source + d, row_stride, order, count, readable, mean + d,
                                at(variance));
