@@ -55,7 +55,8 @@ def sheet(clips, path, columns=6, width=160):
         frames = [Image.fromarray((clip[i] * 255).round().astype(np.uint8)).resize((width, width), Image.LANCZOS) for i in picks]
         rows.append(np.concatenate([np.asarray(f) for f in frames], 1))
     picture = Image.fromarray(np.concatenate(rows))
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)  # small things keep their colours
+    few.save(path, optimize=True)
 
 
 @torch.no_grad()
