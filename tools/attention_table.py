@@ -6,8 +6,8 @@
 
 For every prompt one dense run, then one run per method, switch and density with the same seed; PSNR and SSIM are those of
 `sparsevid compare`, seconds those of the run reports; with more than one of --jobs they would say nothing and are left out.
---timed-densities repeats one prompt's runs of the methods one after the other, for seconds that can be compared. Needs nothing but
-Python's standard library; tools/plot_attention.py draws the result.
+--timed-densities repeats one prompt's runs of the methods one after the other, for seconds that can be compared; with --prompts 0
+nothing else is run. Needs nothing but Python's standard library; tools/plot_attention.py draws the result.
 """
 
 import argparse
@@ -89,9 +89,9 @@ def measure(runner, number, prompt, row, method, density, flags, dense):
 
 def timed(runner, prompt, densities):
     """Seconds of dense and of each method, one run at a time; the first run of all only warms up."""
-    found = []
     runner.run(prompt, "timed", {"attention": "dense"})
-    found.append({"row": "dense", "density": 1, **seconds(runner.run(prompt, "timed", {"attention": "dense"})[1])})
+    _, report = runner.run(prompt, "timed", {"attention": "dense"})
+    found = [{"row": "dense", "density": 1, "machine": report["machine"], **seconds(report)}]
     for density in densities:
         for row, method, flags in variants():
             if row in METHODS:
@@ -116,7 +116,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/release/bin/sparsevid")
     parser.add_argument("--model", default="assets/demo-model")
-    parser.add_argument("--prompts", type=int, default=4, help="how many of the built-in prompts, 1 to 6")
+    parser.add_argument("--prompts", type=int, default=4, help="how many of the built-in prompts, 0 to 6")
     parser.add_argument("--densities", default="0.25,0.15,0.08")
     parser.add_argument("--dense-steps", default="0.1")
     parser.add_argument("--seed", type=int, default=1)
@@ -131,7 +131,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         runner = Runner(arguments, pathlib.Path(temporary))
         timed_densities = [float(x) for x in arguments.timed_densities.split(",") if x]
-        times = timed(runner, prompts[0], timed_densities) if timed_densities else []
+        times = timed(runner, PROMPTS[0], timed_densities) if timed_densities else []
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             dense = list(pool.map(lambda n: runner.run(prompts[n], f"dense_{n}", {"attention": "dense"}),
                                   range(len(prompts))))
@@ -139,7 +139,8 @@ def main():
                        for density in densities for n, prompt in enumerate(prompts)
                        for row, method, flags in variants()]
             results = [future.result() for future in futures]
-    table(results, densities)
+    if results:
+        table(results, densities)
     if arguments.json:
         text = json.dumps({"runs": results, "timed": times}, indent=1)
         pathlib.Path(arguments.json).write_text(text + "\n")
