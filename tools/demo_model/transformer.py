@@ -13,7 +13,6 @@ import shutil
 import time
 
 import torch
-import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
 from safetensors.torch import load_file
 
@@ -41,10 +40,19 @@ def build():
 
 
 def sample_sigmas(count, device):
-    """Noise levels: some where details form, more near 1, where a clip this smooth already decides colours and layout."""
+    """Noise levels: a third where details form, a third all over, and a third from .92 to .9997.
+
+    Up there, most of it above .99, a clip this smooth decides layout, colours and motions.
+    """
     shifted = lambda u, shift: shift * u / (1 + (shift - 1) * u)
-    middle, all_over = torch.sigmoid(torch.randn(count, device=device)), torch.rand(count, device=device)
-    return torch.where(torch.rand(count, device=device) < 0.4, shifted(middle, 3.0), shifted(all_over, 5.0))
+    choose, u = torch.rand(count, device=device), torch.rand(count, device=device)
+    middle, layout = torch.sigmoid(torch.randn(count, device=device)), torch.sigmoid(2.5 + 5.5 * u)
+    return torch.where(choose < 1 / 3, shifted(middle, 3.0), torch.where(choose < 2 / 3, shifted(u, 5.0), layout))
+
+
+def level_weight(sigma):
+    """One over the root of about the loss to expect: what a caption leaves open must not drown the details' gradients."""
+    return (0.2 / (0.02 + 0.5 * torch.exp(-45 * (1 - sigma)))).sqrt() * 0.5
 
 
 def unpack(folder, work, workers):
@@ -137,6 +145,18 @@ def train(options):
             with flats[0].averaged(), flats[1].averaged():
                 save(os.path.join(work, "transformer_average.pt"), dict(model=model.state_dict(), encoder=encoder.state_dict()))
 
+    trained = [(flats[0], 1.0), (flats[1], TEXT_LR)]
+    if options.keep_text:  # its launches take as long as all of the transformer's work
+        trained = trained[:1]
+        with torch.no_grad(), workers.autocast():
+            kept = torch.cat([text.embed(encoder, i, m) for i, m in zip(ids.split(256), mask.split(256))])
+            empty = text.embed(encoder, empty_ids, empty_mask)
+
+    def states_of(pick, drop):
+        if options.keep_text:
+            return torch.where(drop[:, :, None], empty, kept[pick])
+        return text.embed(encoder, torch.where(drop, empty_ids, ids[pick]), torch.where(drop, empty_mask, mask[pick]))
+
     clock, losses, saved = Clock(workers), [], 0.0
     while (now := clock.now()) < options.seconds:
         pick = torch.randint(0, len(latents), (options.batch,), device=device)
@@ -146,14 +166,15 @@ def train(options):
         sigma = sample_sigmas(options.batch, device)
         s = sigma.view(-1, 1, 1, 1, 1)
         with workers.autocast(), torch.nn.attention.sdpa_kernel(backends, set_priority=True):
-            states = text.embed(encoder, torch.where(drop, empty_ids, ids[pick]), torch.where(drop, empty_mask, mask[pick]))
-            out = model(hidden_states=(1 - s) * clean + s * noise, timestep=1000 * sigma, encoder_hidden_states=states,
-                        return_dict=False)[0]
-            loss = F.mse_loss(out.float(), noise - clean)
-            loss.backward()
+            # diffusers' schedulers tell the model whole timesteps, which says little of the levels next to 1.
+            out = model(hidden_states=(1 - s) * clean + s * noise, timestep=(1000 * sigma).floor().clamp(max=999),
+                        encoder_hidden_states=states_of(pick, drop), return_dict=False)[0]
+            errors = (out.float() - (noise - clean)).square().mean(dim=(1, 2, 3, 4))
+            loss = errors.mean()
+            (level_weight(sigma) * errors).mean().backward()
         fraction = (options.spent + now) / (options.total or options.seconds)
         lr, steps = cosine_lr(options.lr, flats[0].steps, 200, fraction), flats[0].steps + 1
-        for flat, scale in zip(flats, (1.0, TEXT_LR)):
+        for flat, scale in trained:
             flat.step(scale * lr, 1.0, options.decay)
         losses.append(loss.detach())
         if steps in (1, 5, 20) or steps % 200 == 0:
@@ -185,6 +206,7 @@ def arguments():
     options.add_argument("--seed", type=int, default=0, help="of the clips")
     options.add_argument("--model", help="an exported checkpoint to go on from, with a fresh optimizer")
     options.add_argument("--new-text", action="store_true", help="with --model: start with a fresh text encoder all the same")
+    options.add_argument("--keep-text", action="store_true", help="with --model: leave the text encoder as it is")
     options.add_argument("--resume", help="a transformer.pt to go on from")
     options.add_argument("--spent", type=float, default=0, help="seconds trained before, for the learning rate")
     options.add_argument("--total", type=float, default=0, help="seconds of the whole schedule, for the learning rate")

@@ -53,26 +53,30 @@ def caption(scene, rng=None):
 # ------------------------------------------------------------------------------------------------------------ scenes
 
 def sample_object(rng, colours, anchor, alone):
+    """What the caption leaves open stays in a narrow range: all of it has to be decided in the first steps of sampling."""
     shape = rng.choice(SHAPES)
     motion = rng.choice([m for m in MOTIONS if m != "spinning" or shape not in ROUND])
     size = rng.choice(SIZES)
     radius = {"small": 0.105, "large": 0.195}[size] if alone else {"small": 0.085, "large": 0.15}[size]
-    return dict(shape=shape, motion=motion, size=size, colour=rng.choice(colours), anchor=anchor,
-                radius=radius * rng.uniform(0.93, 1.07), travel=rng.uniform(0.44, 0.56), tilt=rng.uniform(-0.15, 0.15),
-                turn=rng.choice((-1, 1)), phase=rng.uniform(0, 2 * math.pi), orbit=0.19 if alone else 0.12)
+    x, y = anchor
+    if alone and motion in ("moving left", "moving right"):
+        x = 0.5
+    if alone and motion in ("moving up", "moving down"):
+        y = 0.5
+    return dict(shape=shape, motion=motion, size=size, colour=rng.choice(colours), anchor=(x, y),
+                radius=radius * rng.uniform(0.93, 1.07), travel=(0.5 if alone else 0.33) * rng.uniform(0.9, 1.1),
+                tilt=rng.uniform(-0.15, 0.15), phase=rng.uniform(-0.5, 0.5), orbit=0.19 if alone else 0.12)
 
 
 def sample_scene(rng, objects=None):
     """Draws a scene of one or two objects from a random.Random."""
-    count = objects or (1 if rng.random() < 0.6 else 2)
+    count = objects or rng.choice((1, 2))
     background = rng.choice(COLOURS)
     jitter = lambda c, j: c + rng.uniform(-j, j)
     if count == 1:
         anchors = [(jitter(0.5, 0.1), jitter(0.5, 0.1))]
-    else:  # on a diagonal, so that neither row nor column is shared
-        y = rng.choice((0.29, 0.71))
-        anchors = [(jitter(0.29, 0.03), jitter(y, 0.03)), (jitter(0.71, 0.03), jitter(1 - y, 0.03))]
-        rng.shuffle(anchors)
+    else:  # the first above and to the left: were that open, the model would often draw one object in both places
+        anchors = [(jitter(c, 0.03), jitter(c, 0.03)) for c in (0.29, 0.71)]
     left, chosen = [c for c in COLOURS if c != background], []
     for anchor in anchors:
         chosen.append(sample_object(rng, left, anchor, count == 1))
@@ -91,20 +95,20 @@ def object_path(o, t):
     u = (t - 1.5) / 3.0  # -1/2 .. 1/2 over the clip
     motion = o["motion"]
     if motion == "moving left":
-        x = 0.5 - o["travel"] * u
+        x = x - o["travel"] * u
     elif motion == "moving right":
-        x = 0.5 + o["travel"] * u
+        x = x + o["travel"] * u
     elif motion == "moving up":
-        y = 0.5 - o["travel"] * u
+        y = y - o["travel"] * u
     elif motion == "moving down":
-        y = 0.5 + o["travel"] * u
+        y = y + o["travel"] * u
     elif motion == "circling":
-        turn = o["turn"] * 2 * math.pi / 2.6 * t + o["phase"]
+        turn = 2 * math.pi / 2.6 * t + o["phase"]
         x, y = x + o["orbit"] * torch.cos(turn), y + o["orbit"] * torch.sin(turn)
     elif motion == "bouncing":
         y = 0.86 - r - 0.40 * torch.sin(2 * math.pi / 2.4 * t + o["phase"]).abs()
     elif motion == "spinning":
-        angle = angle + o["turn"] * 2.2 * t
+        angle = angle + 2.2 * t
     elif motion == "growing":
         r = r * (0.95 + 0.8 * u)
     elif motion == "shrinking":
