@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Draws what tools/attention_table.py measured: closeness to dense attention against density, with seconds.
 
-    tools/plot_attention.py bench/results/attention_quality.json docs/images/attention_quality.png
+    tools/plot_attention.py bench/results/attention_quality.json docs/images/attention_quality.png \
+        --seconds bench/results/attention_seconds.json
 
 For developers: needs matplotlib.
 """
@@ -25,9 +26,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("json")
     parser.add_argument("png")
+    parser.add_argument("--seconds", help="take the seconds from this file, e.g. of another machine")
     arguments = parser.parse_args()
     measured = json.loads(pathlib.Path(arguments.json).read_text())
-    times = {(t["row"], t["density"]): t["attention_seconds"] for t in measured["timed"]}
+    timed = json.loads(pathlib.Path(arguments.seconds or arguments.json).read_text())["timed"]
+    times = {(t["row"], t["density"]): t["attention_seconds"] for t in timed}
 
     pyplot.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure, axes = pyplot.subplots(figsize=(6.4, 3.4), dpi=110)

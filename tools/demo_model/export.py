@@ -1,6 +1,6 @@
 """Writes the trained parts as a checkpoint folder in the layout of Wan 2.1 for diffusers, in bfloat16.
 
-    python export.py work assets/demo-model --steps 20 --guidance 4
+    python export.py work assets/demo-model
 """
 
 import argparse
@@ -60,8 +60,8 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description="Writes the demo checkpoint folder.")
     options.add_argument("work")
     options.add_argument("out")
-    options.add_argument("--steps", type=int, default=25)
-    options.add_argument("--guidance", type=float, default=4.0)
+    options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--guidance", type=float, default=3.0)
     options.add_argument("--shift", type=float, default=3.0)
     o = options.parse_args()
     export(o.work, o.out, o.steps, o.guidance, o.shift)
