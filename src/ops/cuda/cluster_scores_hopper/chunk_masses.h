@@ -146,21 +146,29 @@ __device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], float*
         pack_bf16(low - __uint_as_float(upper << 16), high - __uint_as_float(upper & 0xffff0000U));
     a[2 * r] = lane < 4 ? upper : lane < 8 ? rest : 0;
   }
-  // First all loads, then all products, then all stores, or each would wait for its own.
+  // First some loads, then their products, then all stores, or each would wait for its own.
   constexpr int kBlocks = blocks_of_16(kTile);
-  unsigned b[kBlocks][4];
-#pragma unroll
-  for (int block = 0; block < kBlocks; ++block)
-    ldmatrix_x4_transposed(b[block], place + block * 32);
-  float sums[2 * kBlocks][4] = {};
-#pragma unroll
-  for (int j = 0; j < 2 * kBlocks; ++j)
-    mma_bf16(sums[j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-  if (lane >= 8) return;
+  constexpr int kAtOnce = 4;
   float* const own = of_warp + lane / 4 * pitch + lane % 4 * 2;
 #pragma unroll
-  for (int j = 0; j < kTile / 8; ++j)
-    *reinterpret_cast<float2*>(own + 8 * j) = {sums[j][0], sums[j][1]};
+  for (int first = 0; first < kBlocks; first += kAtOnce) {
+    unsigned b[kAtOnce][4];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i)
+      if (first + i < kBlocks) ldmatrix_x4_transposed(b[i], place + (first + i) * 32);
+    float sums[2 * kAtOnce][4] = {};
+#pragma unroll
+    for (int j = 0; j < 2 * kAtOnce; ++j)
+      if (first + j / 2 < kBlocks)
+        mma_bf16(sums[j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+    if (lane < 8) {
+#pragma unroll
+      for (int j = 0; j < 2 * kAtOnce; ++j)
+        if (2 * first + j < kTile / 8)
+          *reinterpret_cast<float2*>(own + 8 * (2 * first + j)) = {sums[j][0], sums[j][1]};
+    }
+    __syncwarp();
+  }
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -27,6 +27,7 @@ constexpr std::int64_t kMostSumBytes = 256 << 20;  // of chunks: as many heads a
 
 struct Means {
   static constexpr bool kNegative = false;
+  static constexpr bool kExchanged = false;
   const float* centroids;
   std::int64_t head_stride;
   const int* offsets;
@@ -139,16 +140,17 @@ __global__ void average_chunks(const Average p) {
   }
 }
 
-/// How the means are dealt out: to `parts` blocks, two tiles each.
+/// How the means are dealt out: to `blocks`, two tiles each.
 struct Split {
-  int parts;
+  int blocks;
   int tile;
 };
+constexpr int kScoreTiles[] = {128, 112, 96, 80};
 Split split_of(int k_clusters) {
-  Split split{1, kTileSizes[0]};
-  while (2 * split.parts * split.tile < k_clusters) split.parts *= 2;
-  for (const int tile : kTileSizes)
-    if (2 * split.parts * tile >= k_clusters) split.tile = std::min(split.tile, tile);
+  Split split{1, kScoreTiles[0]};
+  while (kTilesOfBlock * split.blocks * split.tile < k_clusters) split.blocks *= 2;
+  for (const int tile : kScoreTiles)
+    if (kTilesOfBlock * split.blocks * tile >= k_clusters) split.tile = std::min(split.tile, tile);
   return split;
 }
 
@@ -158,8 +160,8 @@ void launch_scores(const ScoreArguments& a, int heads, cudaStream_t stream) {
   const auto kernel = score_kernel<kDim, kTile>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
         "cluster_scores");
-  const dim3 blocks(a.parts * ceil_div(a.most_chunks, a.chunks_of_block), heads);
-  launch_in_clusters(kernel, {blocks, a.parts, kScoreThreads, kSharedBytes}, a, stream,
+  const dim3 blocks(a.blocks * ceil_div(a.most_chunks, a.chunks_of_block), heads);
+  launch_in_clusters(kernel, {blocks, a.blocks, kScoreThreads, kSharedBytes}, a, stream,
                      "cluster_scores");
 }
 
@@ -174,7 +176,7 @@ std::string cluster_scores_hopper_refusal(const ClusterScoresParams& params, con
   if (!aligned_to(q.data(), 16) || q.stride(0) % 8 != 0 || q.stride(1) % 8 != 0)
     return "rows are not aligned to 16 bytes";
   if (!(params.scale > 0)) return "the scale is not positive";
-  if (params.scores.size(2) > 2 * kMostParts * kTileSizes[0]) return "too many clusters of keys";
+  if (params.scores.size(2) > kMostParts * kScoreTiles[0]) return "too many clusters of keys";
   return {};
 }
 
@@ -188,7 +190,7 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
   const Arena::Scope scope(context.arena);
   const cudaStream_t stream = stream_of(context);
   const Split split = split_of(k_clusters);
-  const int tile_count = 2 * split.parts;
+  const int tile_count = kTilesOfBlock * split.blocks;
   Chunks chunks{};
   chunks.q_offsets = params.q_offsets.as<std::int32_t>();
   chunks.q_offsets_stride = params.q_offsets.stride(0);
@@ -205,7 +207,7 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
   auto* sums = context.arena.array<float>(heads_at_once * sums_of_head);
   auto* packed = context.arena.array<unsigned char>(std::int64_t{heads} * tile_count * split.tile *
                                                     (dim * 2 + 4));
-  with_tile(dim, split.tile, [&](auto dim_constant, auto tile_constant) {
+  with_tile<128, 112, 96, 80>(dim, split.tile, [&](auto dim_constant, auto tile_constant) {
     constexpr int kDim = decltype(dim_constant)::value;
     constexpr int kTile = decltype(tile_constant)::value;
     Means means{};
@@ -226,8 +228,8 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
     a.q_clusters = q_clusters;
     a.most_chunks = chunks.most;
     a.k_clusters = k_clusters;
-    a.parts = split.parts;
-    const std::int64_t chunks_of_turn = std::int64_t{heads_at_once} * chunks.most * split.parts /
+    a.blocks = split.blocks;
+    const std::int64_t chunks_of_turn = std::int64_t{heads_at_once} * chunks.most * split.blocks /
                                         (kTurns * device_facts().multiprocessors);
     a.chunks_of_block =
         static_cast<int>(std::clamp<std::int64_t>(chunks_of_turn, 8, kMostChunksOfBlock));

@@ -3,20 +3,22 @@
 // The problem: 40 heads x 75,600 queries x 1,000 means x 128: 0.77 TFLOP, 3.0 billion exponentials,
 //   and a softmax over all means before anything can be added up over the queries.
 // Plan: the means of a head are dealt out to a cluster of up to eight blocks, two tiles of up to
-// 128
-//   each, which stay in shared memory. All blocks walk through the same chunks of 64 queries. Two
-//   warpgroups of a block take every other chunk each: they multiply it by one tile while they turn
-//   the logits of the other into exponentials, which go to shared memory as bf16. The largest logit
-//   and the mass of each query are sent to all blocks of the cluster; what comes back makes factors
-//   by which the exponentials are added up over the queries (chunk_masses.h), while the products of
-//   the next chunk are under way. So there is one product and one exponential for each query and
-//   mean. Two warps for each of the two gather the queries of the chunk to come.
-// Shared memory: 66 KiB of means, 40 KiB of queries, 68 KiB of exponentials, 16 KiB of sums, 16 KiB
+//   128 each, which stay in shared memory. All blocks walk through the same chunks of 64 queries,
+//   two at a time. Each of four warpgroups of a block takes one tile and every other chunk: it
+//   multiplies them and turns the logits into exponentials, which go to shared memory as bf16. The
+//   largest logit and the mass of each query in each tile are sent to all blocks of the cluster;
+//   what comes back makes factors by which the exponentials are added up over the queries
+//   (chunk_masses.h), after the products of the next chunk. So there is one product and one
+//   exponential for each query and mean. Two warps for each of the two chunks gather the queries
+//   of the next. Every scheduler has four warps that compute, each at another place.
+// Shared memory: 66 KiB of means, 32 KiB of queries, 68 KiB of exponentials, 16 KiB of sums, 32 KiB
 //   of what blocks exchange.
-// Registers: 64 for the logits of each tile, 32 exponentials, 32 left operands.
+// Registers: 112, of these 64 logits, which turn into 32 of exponentials.
 // Bound: exponentials, 16 a clock, as long as the product takes: 1.0 ms.
-// Tried: two passes over the means while the queries stay in registers, the first for the masses:
-//   two products, twice the exponentials, 3.5 ms.
+// Tried: two warpgroups with both tiles each, queries in registers, and the product of one tile
+//   during the exponentials of the other, 3.2 ms: two warps on each scheduler, 30 % of its issue
+//   slots used. Two passes over the means while the queries stay in registers, the first for the
+//   masses: two products, twice the exponentials, 3.5 ms.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +31,22 @@
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
 #include "ops/cuda/kmeans_hopper/centroid_tiles.h"
-#include "ops/cuda/kmeans_hopper/wgmma_rows.h"
 
 namespace sparsevid::ops::cuda {
 
-constexpr int kScoreGroups = 2;  // warpgroups that compute
+constexpr int kTilesOfBlock = 2;
+constexpr int kChunksAtOnce = 2;
+constexpr int kScoreGroups = kTilesOfBlock * kChunksAtOnce;  // warpgroups that compute
 constexpr int kScoreThreads = (kScoreGroups + 1) * kWarpgroupThreads;
-constexpr int kMostParts = 8;  // blocks of a cluster
-constexpr int kRowSlots = 1;
+constexpr int kGatherWarps = 4 / kChunksAtOnce;  // of a chunk
+constexpr int kGatherRegisters = 32;
+constexpr int kScoreRegisters = 112;
+// Warpgroups exchange the registers that the block starts with; one that asks for more waits
+// forever.
+static_assert(kGatherRegisters + kScoreGroups * kScoreRegisters <=
+              65536 / kScoreThreads / 8 * 8 * (kScoreGroups + 1));
+constexpr int kMostBlocks = 8;  // of a cluster
+constexpr int kMostParts = kMostBlocks * kTilesOfBlock;
 
 struct ScoreArguments {
   const __nv_bfloat16* q;
@@ -46,7 +56,7 @@ struct ScoreArguments {
   const Chunk* chunks;  // [heads, most_chunks]
   const int* firsts;    // [heads, q_clusters + 1]
   int first_head, q_clusters, most_chunks, k_clusters;
-  int parts;            // blocks of a cluster
+  int blocks;           // of a cluster
   int chunks_of_block;  // that a cluster walks through
   const unsigned char* packed;
   float scale;  // of logits in base 2
@@ -57,141 +67,134 @@ struct ScoreArguments {
 template <int kDim, int kTile>
 struct ScoreShared {
   using Tile = CentroidTile<kDim, kTile>;
-  static constexpr int kRowPitch = kDim * 2 + 64;  // spreads rows over the banks
-  alignas(1024) unsigned char tiles[2][Tile::kStageBytes];
-  unsigned char rows[kScoreGroups][kRowSlots][kChunk * kRowPitch];
-  WarpTile<kTile> masses[kScoreGroups][4][2];
-  float of_warps[kScoreGroups][8][2 * kTile];
-  float2 exchanged[kScoreGroups][2][kMostParts][kChunk];  // of a part: largest logit, mass
-  TileSizes<kTile> sizes[2];
+  alignas(1024) unsigned char tiles[kTilesOfBlock][Tile::kStageBytes];
+  // As the tensor cores want them: swizzled by 128 bytes, 64 columns a slab.
+  unsigned char rows[kChunksAtOnce][kChunk * kDim * 2];
+  WarpTile<kTile> masses[kScoreGroups][4];
+  float of_warps[kScoreGroups][8][kTile];
+  float2 exchanged[kChunksAtOnce][2][kMostParts][kChunk];  // of a tile: largest logit, mass
+  TileSizes<kTile> sizes[kTilesOfBlock];
   Barrier tiles_filled;
-  Barrier rows_filled[kScoreGroups][kRowSlots];
-  Barrier rows_emptied[kScoreGroups][kRowSlots];
-  Barrier exchange_filled[kScoreGroups][2];
+  Barrier rows_filled[kChunksAtOnce];
+  Barrier rows_emptied[kChunksAtOnce];
+  Barrier exchange_filled[kChunksAtOnce][2];
 };
 
-/// Half of the queries of each chunk of warpgroup `group`; one warp.
+/// Which of the chunks and tiles a warpgroup has.
+struct ScoreGroup {
+  int chunk, tile;
+  int number;  // of the warpgroup
+};
+
+/// Brings half of the queries of every other chunk; one warp.
 template <int kDim, int kTile>
 __device__ void gather_queries(const ScoreArguments& a, ScoreShared<kDim, kTile>& shared, int head,
                                int first, int last, int group, int part) {
-  using Shared = ScoreShared<kDim, kTile>;
   constexpr int kPieces = kDim / 8;      // of 16 bytes
   constexpr int kAtOnce = 32 / kPieces;  // rows
+  static_assert(kGatherWarps * 32 == kChunk);
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int row = lane / kPieces;
+  const int piece = lane % kPieces;
   const Chunk* chunks = a.chunks + static_cast<std::int64_t>(head) * a.most_chunks;
   const int* order = a.order + head * a.order_stride;
-  const __nv_bfloat16* q = a.q + head * a.head_stride + lane % kPieces * 8;
+  const __nv_bfloat16* q = a.q + head * a.head_stride + piece * 8;
+  const std::uint32_t to =
+      shared_address(shared.rows[group]) + piece / 8 * (kChunk * 128) + (32 * part + row) * 128;
   // A chunk with less than 64 queries repeats its last one.
   const auto token_of_lane = [&](int chunk) {
     const Chunk own = chunks[min(chunk, last - 1)];
     return order[own.begin + min(32 * part + lane, own.count - 1)];
   };
   const std::uint64_t policy = l2_give_up();
-  PipelineTurn<kRowSlots> turn;
+  std::uint32_t parity = 1;
   int next = token_of_lane(first + group);
-  for (int chunk = first + group; chunk < last; chunk += kScoreGroups) {
+  for (int chunk = first + group; chunk < last; chunk += kChunksAtOnce) {
     const int token = next;
-    next = token_of_lane(chunk + kScoreGroups);
-    const std::uint32_t to = shared_address(shared.rows[group][turn.stage]) +
-                             (32 * part + row) * Shared::kRowPitch + lane % kPieces * 16;
-    barrier_wait(&shared.rows_emptied[group][turn.stage], turn.parity ^ 1);
-#pragma unroll
+    next = token_of_lane(chunk + kChunksAtOnce);
+    barrier_wait(&shared.rows_emptied[group], parity);
+    parity ^= 1;
+#pragma unroll 2
     for (int done = 0; done < 32; done += kAtOnce) {
       const std::int64_t from = __shfl_sync(~0u, token, done + row);
-      copy_16_bytes(to + done * Shared::kRowPitch, q + from * a.row_stride, true, policy);
+      const int place = (piece % 8 ^ (done + row) % 8) * 16;
+      copy_16_bytes(to + done * 128 + place, q + from * a.row_stride, true, policy);
     }
-    barrier_arrive_after_copies(&shared.rows_filled[group][turn.stage]);
-    turn.advance();
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    fence_async_proxy();
+    barrier_arrive(&shared.rows_filled[group]);
   }
 }
 
 template <int kDim, int kTile>
 __device__ void score_chunks(const ScoreArguments& a, ScoreShared<kDim, kTile>& shared, int head,
-                             int first, int last, int group, int warp, int rank) {
-  using Shared = ScoreShared<kDim, kTile>;
+                             int first, int last, const ScoreGroup& group, int warp, int rank) {
   constexpr int kBytesOfWarp = 16 * sizeof(float2);  // of what is exchanged
   const int thread = static_cast<int>(threadIdx.x) % kWarpgroupThreads;
   const int lane = thread % 32;
   const int row = warp * 16 + lane / 4;
   const int quarter = lane % 4;
+  const int parts = a.blocks * kTilesOfBlock;
+  const int part = rank * kTilesOfBlock + group.tile;
   const Chunk* chunks = a.chunks + static_cast<std::int64_t>(head) * a.most_chunks;
 
   barrier_wait(&shared.tiles_filled, 0);
-  shared.sizes[group].fill(
-      reinterpret_cast<const float*>(shared.tiles[group] + CentroidTile<kDim, kTile>::kMatrixBytes),
-      thread, kWarpgroupThreads);
+  if (group.chunk == 0)
+    shared.sizes[group.tile].fill(
+        reinterpret_cast<const float*>(shared.tiles[group.tile] +
+                                       CentroidTile<kDim, kTile>::kMatrixBytes),
+        thread, kWarpgroupThreads);
   named_barrier_wait(1 + kScoreGroups, kScoreGroups * kWarpgroupThreads);
 
-  RowPart rows[kDim / 32];
-  PipelineTurn<kRowSlots> rows_turn;
-  const auto load_rows = [&] {
-    barrier_wait(&shared.rows_filled[group][rows_turn.stage], rows_turn.parity);
-    const unsigned char* upper =
-        shared.rows[group][rows_turn.stage] + row * Shared::kRowPitch + quarter * 16;
-#pragma unroll
-    for (int i = 0; i < kDim / 32; ++i)
-      rows[i] = {*reinterpret_cast<const uint4*>(upper + 64 * i),
-                 *reinterpret_cast<const uint4*>(upper + 8 * Shared::kRowPitch + 64 * i)};
-    __syncwarp();
-    if (lane == 0) barrier_arrive(&shared.rows_emptied[group][rows_turn.stage]);
-    rows_turn.advance();
-  };
-  const auto multiply = [&](int tile, float(&to)[kTile / 2]) {
-    pin_registers(to);
+  const unsigned char* rows = shared.rows[group.chunk];
+  const unsigned char* tile = shared.tiles[group.tile];
+  float logits[kTile / 2];
+  std::uint32_t rows_parity = 0;
+  const auto multiply = [&] {
+    barrier_wait(&shared.rows_filled[group.chunk], rows_parity);
+    rows_parity ^= 1;
+    pin_registers(logits);
     wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < kDim / 16; ++k) {
-      std::uint32_t left[4];
-      if (k % 2 == 0) {
-        left_operand<0>(rows[k / 2], left);
-      } else {
-        left_operand<1>(rows[k / 2], left);
-      }
-      multiply_rows(to, left,
-                    wgmma_operand(shared.tiles[tile] + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0),
-                    k > 0);
-    }
+    for (int k = 0; k < kDim / 16; ++k)
+      wgmma_ss(logits, wgmma_operand(rows + k / 4 * kChunk * 128 + k % 4 * 32, 1024, 0),
+               wgmma_operand(tile + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0), k > 0);
     wgmma_commit();
+    wgmma_wait<0>();
+    pin_registers(logits);
+    if (lane == 0) barrier_arrive(&shared.rows_emptied[group.chunk]);
   };
 
-  auto& rooms = shared.masses[group][warp];
-  float largest[2][2];  // of the tiles, of the thread's rows
-  // The exchange of a chunk is waited for while the next one is multiplied.
+  WarpTile<kTile>& room = shared.masses[group.number][warp];
+  // The exchange of a chunk is waited for after the exponentials of the next one.
   PipelineTurn<2> sent;
   PipelineTurn<2> received;
-  const auto send = [&](const float2(&sums)[2]) {
-    Barrier* const filled = &shared.exchange_filled[group][sent.stage];
-    float2(&exchanged)[kMostParts][kChunk] = shared.exchanged[group][sent.stage];
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const float both = fmaxf(largest[0][r], largest[1][r]);
-      float mass = 0;
-#pragma unroll
-      for (int tile = 0; tile < 2; ++tile)
-        mass += (r == 0 ? sums[tile].x : sums[tile].y) * power_of_two(largest[tile][r] - both);
-      if (quarter == 0) exchanged[rank][row + 8 * r] = {both, mass};
+  const auto send = [&](const float2& sums, const float(&largest)[2]) {
+    Barrier* const filled = &shared.exchange_filled[group.chunk][sent.stage];
+    float2* const own = shared.exchanged[group.chunk][sent.stage][part];
+    if (quarter == 0) {
+      own[row] = {largest[0], sums.x};
+      own[row + 8] = {largest[1], sums.y};
     }
     fence_async_proxy();
     __syncwarp();
-    if (lane == 0) barrier_arrive_expect(filled, (a.parts - 1) * kBytesOfWarp);
-    if (lane < a.parts && lane != rank)
-      copy_to_block(&exchanged[rank][16 * warp], kBytesOfWarp, filled, lane);
+    if (lane == 0) barrier_arrive_expect(filled, (a.blocks - 1) * kBytesOfWarp);
+    if (lane < a.blocks && lane != rank) copy_to_block(&own[16 * warp], kBytesOfWarp, filled, lane);
     sent.advance();
   };
-  const auto finish = [&](int chunk, const float(&of_tiles)[2][2]) {
-    barrier_wait(&shared.exchange_filled[group][received.stage], received.parity);
-    const float2(&exchanged)[kMostParts][kChunk] = shared.exchanged[group][received.stage];
+  const auto finish = [&](int chunk, const float(&largest)[2]) {
+    barrier_wait(&shared.exchange_filled[group.chunk][received.stage], received.parity);
+    const auto& exchanged = shared.exchanged[group.chunk][received.stage];
     const int count = chunks[chunk].count;
-    float factors[2][2];  // of a tile, of a row
+    float factors[2];  // of rows
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       float2 of_parts[kMostParts / 4];
       float most = -1e30F;
 #pragma unroll
       for (int i = 0; i < kMostParts / 4; ++i) {
-        const int part = quarter + 4 * i;
-        of_parts[i] = part < a.parts ? exchanged[part][row + 8 * r] : float2{-1e30F, 0};
+        of_parts[i] = {-1e30F, 0};
+        if (quarter + 4 * i < parts) of_parts[i] = exchanged[quarter + 4 * i][row + 8 * r];
         most = fmaxf(most, of_parts[i].x);
       }
 #pragma unroll
@@ -205,76 +208,48 @@ __device__ void score_chunks(const ScoreArguments& a, ScoreShared<kDim, kTile>& 
       for (int distance = 1; distance <= 2; distance *= 2)
         mass += __shfl_xor_sync(~0u, mass, distance);
       const float whole = most + __log2f(mass);
-#pragma unroll
-      for (int tile = 0; tile < 2; ++tile)
-        factors[tile][r] = row + 8 * r < count ? power_of_two(of_tiles[tile][r] - whole) : 0;
+      factors[r] = row + 8 * r < count ? power_of_two(largest[r] - whole) : 0;
     }
     // Whoever comes here has got what all four warps sent after they read the last sums.
-    float(&of_warps)[8][2 * kTile] = shared.of_warps[group];
-#pragma unroll
-    for (int tile = 0; tile < 2; ++tile)
-      add_rows(rooms[tile], factors[tile], of_warps[2 * warp] + tile * kTile, 2 * kTile, lane);
-    named_barrier_wait(1 + group, kWarpgroupThreads);
-    float* const out =
-        a.sums +
-        (static_cast<std::int64_t>(head - a.first_head) * a.most_chunks + chunk) * a.sum_pitch;
-#pragma unroll
-    for (int i = 0; i < (2 * kTile + kWarpgroupThreads - 1) / kWarpgroupThreads; ++i) {
-      const int column = i * kWarpgroupThreads + thread;
-      if (column >= 2 * kTile || 2 * kTile * rank + column >= a.k_clusters) break;
+    float(&of_warps)[8][kTile] = shared.of_warps[group.number];
+    add_rows(room, factors, of_warps[2 * warp], kTile, lane);
+    named_barrier_wait(1 + group.number, kWarpgroupThreads);
+    const int column = part * kTile + thread;
+    if (thread < kTile && column < a.k_clusters) {
       float sum = 0;
 #pragma unroll
-      for (int w = 0; w < 8; ++w) sum += of_warps[w][column];
-      out[2 * kTile * rank + column] = sum;
+      for (int w = 0; w < 8; ++w) sum += of_warps[w][thread];
+      a.sums[(static_cast<std::int64_t>(head - a.first_head) * a.most_chunks + chunk) *
+                 a.sum_pitch +
+             column] = sum;
     }
     received.advance();
   };
 
-  float logits[2][kTile / 2];
-  int chunk = first + group;
+  int chunk = first + group.chunk;
   if (chunk >= last) return;
-  load_rows();
-  multiply(0, logits[0]);
-  wgmma_wait<0>();
-  pin_registers(logits[0]);
-  for (; chunk < last; chunk += kScoreGroups) {
-    float2 sums[2];
-    const float before[2][2] = {{largest[0][0], largest[0][1]}, {largest[1][0], largest[1][1]}};
-    multiply(1, logits[1]);
-    {
-      TileMasses<kTile> masses;
-      masses.take(logits[0], a.scale);
-      sums[0] = add_columns(masses, shared.sizes[0].of_lane(lane));
-      if (chunk >= first + kScoreGroups) finish(chunk - kScoreGroups, before);
-      __syncwarp();
-      store_masses(masses, rooms[0], lane);
-      for (int r = 0; r < 2; ++r) largest[0][r] = masses.largest[r];
-    }
-    wgmma_wait<0>();
-    pin_registers(logits[1]);
-    // Behind the last chunk the same rows are multiplied once more, for nobody.
-    if (chunk + kScoreGroups < last) load_rows();
-    multiply(0, logits[0]);
-    {
-      TileMasses<kTile> masses;
-      masses.take(logits[1], a.scale);
-      sums[1] = add_columns(masses, shared.sizes[1].of_lane(lane));
-      store_masses(masses, rooms[1], lane);
-      for (int r = 0; r < 2; ++r) largest[1][r] = masses.largest[r];
-    }
-    send(sums);
-    wgmma_wait<0>();
-    pin_registers(logits[0]);
+  float largest[2];
+  for (; chunk < last; chunk += kChunksAtOnce) {
+    multiply();
+    const float before[2] = {largest[0], largest[1]};
+    TileMasses<kTile> masses;
+    masses.take(logits, a.scale);
+    const float2 sums = add_columns(masses, shared.sizes[group.tile].of_lane(lane));
+    if (chunk >= first + kChunksAtOnce) finish(chunk - kChunksAtOnce, before);
+    __syncwarp();
+    store_masses(masses, room, lane);
+    for (int r = 0; r < 2; ++r) largest[r] = masses.largest[r];
+    send(sums, largest);
   }
   __syncwarp();
-  finish(chunk - kScoreGroups, largest);
+  finish(chunk - kChunksAtOnce, largest);
 }
 
 template <int kDim, int kTile>
 __global__ void __launch_bounds__(kScoreThreads, 1)
     score_kernel(const __grid_constant__ ScoreArguments a) {
   const int head = a.first_head + static_cast<int>(blockIdx.y);
-  const int first = static_cast<int>(blockIdx.x) / a.parts * a.chunks_of_block;
+  const int first = static_cast<int>(blockIdx.x) / a.blocks * a.chunks_of_block;
   const int of_head = a.firsts[static_cast<std::int64_t>(head) * (a.q_clusters + 1) + a.q_clusters];
   const int last = min(first + a.chunks_of_block, of_head);
   if (first >= last) return;  // the whole cluster
@@ -283,33 +258,35 @@ __global__ void __launch_bounds__(kScoreThreads, 1)
   const int rank = static_cast<int>(cluster_rank());
   if (threadIdx.x == 0) {
     barrier_init(&shared.tiles_filled, 1);
-    for (int group = 0; group < kScoreGroups; ++group) {
-      for (int slot = 0; slot < kRowSlots; ++slot) {
-        barrier_init(&shared.rows_filled[group][slot], 64);
-        barrier_init(&shared.rows_emptied[group][slot], 4);
-      }
-      for (Barrier& barrier : shared.exchange_filled[group]) barrier_init(&barrier, 4);
+    for (int i = 0; i < kChunksAtOnce; ++i) {
+      barrier_init(&shared.rows_filled[i], 32 * kGatherWarps);
+      barrier_init(&shared.rows_emptied[i], 4 * kTilesOfBlock);
+      for (Barrier& barrier : shared.exchange_filled[i]) barrier_init(&barrier, 4 * kTilesOfBlock);
     }
     barrier_init_fence();
   }
   cluster_sync();
   const int warp = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / 32, 0);  // the same in a warp
-  if (warp < 4) {
-    give_up_registers<40>();
-    if (threadIdx.x == 0) {
+  if (warp < 4 * kScoreGroups) {
+    take_registers<kScoreRegisters>();
+    const int number = warp / 4;
+    score_chunks<kDim, kTile>(a, shared, head, first, last,
+                              {number / kTilesOfBlock, number % kTilesOfBlock, number}, warp % 4,
+                              rank);
+  } else {
+    give_up_registers<kGatherRegisters>();
+    if (threadIdx.x == 4 * 32 * kScoreGroups) {
       using Tile = CentroidTile<kDim, kTile>;
-      const unsigned char* from =
-          a.packed + (static_cast<std::int64_t>(head) * a.parts + rank) * 2 * Tile::kBytes;
-      barrier_arrive_expect(&shared.tiles_filled, 2 * Tile::kBytes);
-      for (int tile = 0; tile < 2; ++tile)
+      const unsigned char* from = a.packed + (static_cast<std::int64_t>(head) * a.blocks + rank) *
+                                                 kTilesOfBlock * Tile::kBytes;
+      barrier_arrive_expect(&shared.tiles_filled, kTilesOfBlock * Tile::kBytes);
+      for (int tile = 0; tile < kTilesOfBlock; ++tile)
         copy_bytes(shared.tiles[tile], from + tile * Tile::kBytes, Tile::kBytes,
                    &shared.tiles_filled, l2_keep());
     }
     __syncwarp();
-    gather_queries<kDim, kTile>(a, shared, head, first, last, warp / 2, warp % 2);
-  } else {
-    take_registers<232>();
-    score_chunks<kDim, kTile>(a, shared, head, first, last, warp / 4 - 1, warp % 4, rank);
+    gather_queries<kDim, kTile>(a, shared, head, first, last, warp % 4 / kGatherWarps,
+                                warp % kGatherWarps);
   }
   // Nobody may send into the memory of a block that has ended.
   cluster_sync();

@@ -1,9 +1,9 @@
 // Centroids as the tensor cores want them: tiles that one bulk copy brings to shared memory.
 //
 // A tile holds kTile centroids as the right operand of wgmma (k contiguous, swizzled by 128 bytes,
-// 64 columns a slab) and behind them one float for each. The columns of k are exchanged so that a
-// thread's share of a row on the left side is 16 neighbouring bytes of every 64: rows then go from
-// global memory to registers without passing through shared memory, gathered ones too.
+// 64 columns a slab) and behind them one float for each. For rows that come to registers the
+// columns of k are exchanged so that a thread's share of a row is 16 neighbouring bytes of every
+// 64; rows in shared memory go with columns in their own order.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -20,11 +20,13 @@ struct CentroidTile {
   static constexpr int kStageBytes = (kBytes + 1023) / 1024 * 1024;  // in shared memory
 
   /// Where columns `column` and the next, an even one, of centroid `row` lie.
+  template <bool kExchanged>
   __device__ static int offset(int row, int column) {
     const int part = column / 32;
     const int lane = column % 32 / 8;  // of the four threads that share a row of the left side
     const int within = column % 8;
-    const int k = (2 * part + within / 4) * 16 + within % 4 / 2 * 8 + 2 * lane;
+    const int exchanged = (2 * part + within / 4) * 16 + within % 4 / 2 * 8 + 2 * lane;
+    const int k = kExchanged ? exchanged : column;
     const int chunk = k % 64 / 8 ^ row % 8;
     return k / 64 * kTile * 128 + row * 128 + chunk * 16 + k % 8 * 2;
   }
@@ -57,20 +59,11 @@ template <int kValue>
 struct Constant {
   static constexpr int value = kValue;
 };
-/// Calls `run` with head_dim and tile size as constants.
-template <typename Run>
+/// Calls `run` with head_dim and the tile size, one of kSizes, as constants.
+template <int... kSizes, typename Run>
 void with_tile(int dim, int tile, const Run& run) {
   const auto with_dim = [&](auto d) {
-    switch (tile) {
-      case 128:
-        return run(d, Constant<128>());
-      case 112:
-        return run(d, Constant<112>());
-      case 104:
-        return run(d, Constant<104>());
-      default:
-        return run(d, Constant<80>());
-    }
+    static_cast<void>(((tile == kSizes ? (run(d, Constant<kSizes>()), true) : false) || ...));
   };
   if (dim == 64) {
     with_dim(Constant<64>());

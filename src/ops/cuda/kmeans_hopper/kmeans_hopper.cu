@@ -23,6 +23,7 @@ constexpr float kInfinity = __builtin_huge_valf();
 
 struct KMeansCentroids {
   static constexpr bool kNegative = true;
+  static constexpr bool kExchanged = true;
   const float* centroids;
   std::int64_t head_stride;
   const unsigned char* usable;
@@ -144,7 +145,7 @@ class HopperAssign : public AssignStep {
 
   void run(const LloydState& state, const KMeansParams& params, Context& context) override {
     if (state.count == 0) return;
-    with_tile(state.dim, tile_, [&](auto dim, auto tile) {
+    with_tile<128, 112, 104, 80>(state.dim, tile_, [&](auto dim, auto tile) {
       constexpr int kDim = decltype(dim)::value;
       constexpr int kTile = decltype(tile)::value;
       const KMeansCentroids source{state.centroids, std::int64_t{state.clusters} * state.dim,

@@ -43,6 +43,7 @@ __global__ void __launch_bounds__(kMeanThreads)
 ///   int row(head, c): the centroid that stands in the place of c, or -1 for zeros; a warp asks
 ///   const float* centroids; std::int64_t head_stride; int clusters
 ///   static constexpr bool kNegative: centroids are stored with the opposite sign
+///   static constexpr bool kExchanged: columns as rows in registers need them
 ///   float behind(head, c, half_norm, along): the float of c, from half its squared norm and its
 ///     product with the mean, both after rounding and without the mean
 template <int kDim, int kTile, typename Source>
@@ -70,7 +71,8 @@ __global__ void pack_centroids(const Source source, const float* means, int plac
     squares += kept.x * kept.x + kept.y * kept.y;
     along += kept.x * mean.x + kept.y * mean.y;
     if constexpr (Source::kNegative) rounded = __hneg2(rounded);
-    *reinterpret_cast<__nv_bfloat162*>(tile + Tile::offset(c % kTile, column)) = rounded;
+    *reinterpret_cast<__nv_bfloat162*>(
+        tile + Tile::template offset<Source::kExchanged>(c % kTile, column)) = rounded;
   }
   squares = sum_lanes(squares);
   along = sum_lanes(along);
