@@ -9,11 +9,9 @@
 
 #include <cstdint>
 
-namespace sparsevid::ops::cuda {
+#include "ops/cuda/common/wgmma_registers.h"
 
-#define SPARSEVID_EIGHT(c, d, i)                                                        \
-  "+" #c(d[i]), "+" #c(d[i + 1]), "+" #c(d[i + 2]), "+" #c(d[i + 3]), "+" #c(d[i + 4]), \
-      "+" #c(d[i + 5]), "+" #c(d[i + 6]), "+" #c(d[i + 7])
+namespace sparsevid::ops::cuda {
 
 /// d = a b^T, or d += a b^T if `add`; a from registers, 192 columns.
 __device__ inline void wgmma_int8(int (&d)[96], const std::uint32_t (&a)[4], std::uint64_t b,
@@ -93,8 +91,6 @@ __device__ inline void wgmma_e4m3(float (&d)[36], const std::uint32_t (&a)[4], s
         SPARSEVID_EIGHT(f, d, 24), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
 }
-
-#undef SPARSEVID_EIGHT
 
 /// Which of 16 columns of sums is byte `place` of the a operand made of them.
 __host__ __device__ constexpr int column_of_place(int place) {

@@ -9,6 +9,7 @@
 
 #include "ops/cuda/common/mbarrier.h"
 #include "ops/cuda/common/pack_bf16.h"
+#include "ops/cuda/common/wgmma_registers.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -38,10 +39,6 @@ __device__ inline std::uint64_t wgmma_operand(const void* shared, int row_groups
          static_cast<std::uint64_t>(columns >> 4) << 16 | (shared_address(shared) & 0x3ffff) >> 4;
 }
 
-#define SPARSEVID_EIGHT(d, i)                                                                 \
-  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
-      "+f"(d[i + 6]), "+f"(d[i + 7])
-
 /// d = a b, or d += a b if `add`; both from shared memory with k contiguous.
 __device__ inline void wgmma_ss(float (&d)[32], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(
@@ -50,7 +47,8 @@ __device__ inline void wgmma_ss(float (&d)[32], std::uint64_t a, std::uint64_t b
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
       "}, %32, %33, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16), SPARSEVID_EIGHT(d, 24)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -63,8 +61,8 @@ __device__ inline void wgmma_ss(float (&d)[40], std::uint64_t a, std::uint64_t b
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
       "%32, %33, %34, %35, %36, %37, %38, %39"
       "}, %40, %41, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -77,8 +75,8 @@ __device__ inline void wgmma_ss(float (&d)[48], std::uint64_t a, std::uint64_t b
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
       "}, %48, %49, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -92,9 +90,9 @@ __device__ inline void wgmma_ss(float (&d)[56], std::uint64_t a, std::uint64_t b
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
       "%48, %49, %50, %51, %52, %53, %54, %55"
       "}, %56, %57, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -108,9 +106,9 @@ __device__ inline void wgmma_ss(float (&d)[64], std::uint64_t a, std::uint64_t b
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
       "}, %64, %65, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -125,10 +123,10 @@ __device__ inline void wgmma_ss(float (&d)[80], std::uint64_t a, std::uint64_t b
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
       "}, %80, %81, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56), SPARSEVID_EIGHT(f, d, 64),
+        SPARSEVID_EIGHT(f, d, 72)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -144,10 +142,10 @@ __device__ inline void wgmma_ss(float (&d)[88], std::uint64_t a, std::uint64_t b
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
       "%80, %81, %82, %83, %84, %85, %86, %87"
       "}, %88, %89, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56), SPARSEVID_EIGHT(f, d, 64),
+        SPARSEVID_EIGHT(f, d, 72), SPARSEVID_EIGHT(f, d, 80)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -163,10 +161,10 @@ __device__ inline void wgmma_ss(float (&d)[96], std::uint64_t a, std::uint64_t b
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
       "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
       "}, %96, %97, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80), SPARSEVID_EIGHT(d, 88)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56), SPARSEVID_EIGHT(f, d, 64),
+        SPARSEVID_EIGHT(f, d, 72), SPARSEVID_EIGHT(f, d, 80), SPARSEVID_EIGHT(f, d, 88)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -179,7 +177,8 @@ __device__ inline void wgmma_rs(float (&d)[32], const std::uint32_t (&a)[4], std
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
       "}, {%32, %33, %34, %35}, %36, add, 1, 1, 1;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16), SPARSEVID_EIGHT(d, 24)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -194,12 +193,10 @@ __device__ inline void wgmma_rs(float (&d)[64], const std::uint32_t (&a)[4], std
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
       "}, {%64, %65, %66, %67}, %68, add, 1, 1, 1;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)));
 }
-
-#undef SPARSEVID_EIGHT
 
 }  // namespace sparsevid::ops::cuda

@@ -4,11 +4,9 @@
 
 #include <cstdint>
 
-namespace sparsevid::ops::cuda {
+#include "ops/cuda/common/wgmma_registers.h"
 
-#define SPARSEVID_EIGHT(d, i)                                                                 \
-  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
-      "+f"(d[i + 6]), "+f"(d[i + 7])
+namespace sparsevid::ops::cuda {
 
 /// d = a b^T, or d += a b^T if `add`; 256 columns.
 __device__ inline void wgmma_ss(float (&d)[128], std::uint64_t a, std::uint64_t b, bool add) {
@@ -25,12 +23,12 @@ __device__ inline void wgmma_ss(float (&d)[128], std::uint64_t a, std::uint64_t 
       "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
       "%127"
       "}, %128, %129, add, 1, 1, 0, 0;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80), SPARSEVID_EIGHT(d, 88),
-        SPARSEVID_EIGHT(d, 96), SPARSEVID_EIGHT(d, 104), SPARSEVID_EIGHT(d, 112),
-        SPARSEVID_EIGHT(d, 120)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56), SPARSEVID_EIGHT(f, d, 64),
+        SPARSEVID_EIGHT(f, d, 72), SPARSEVID_EIGHT(f, d, 80), SPARSEVID_EIGHT(f, d, 88),
+        SPARSEVID_EIGHT(f, d, 96), SPARSEVID_EIGHT(f, d, 104), SPARSEVID_EIGHT(f, d, 112),
+        SPARSEVID_EIGHT(f, d, 120)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
 
@@ -49,15 +47,13 @@ __device__ inline void wgmma_e4m3(float (&d)[128], std::uint64_t a, std::uint64_
       "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
       "%127"
       "}, %128, %129, add, 1, 1;\n}\n"
-      : SPARSEVID_EIGHT(d, 0), SPARSEVID_EIGHT(d, 8), SPARSEVID_EIGHT(d, 16),
-        SPARSEVID_EIGHT(d, 24), SPARSEVID_EIGHT(d, 32), SPARSEVID_EIGHT(d, 40),
-        SPARSEVID_EIGHT(d, 48), SPARSEVID_EIGHT(d, 56), SPARSEVID_EIGHT(d, 64),
-        SPARSEVID_EIGHT(d, 72), SPARSEVID_EIGHT(d, 80), SPARSEVID_EIGHT(d, 88),
-        SPARSEVID_EIGHT(d, 96), SPARSEVID_EIGHT(d, 104), SPARSEVID_EIGHT(d, 112),
-        SPARSEVID_EIGHT(d, 120)
+      : SPARSEVID_EIGHT(f, d, 0), SPARSEVID_EIGHT(f, d, 8), SPARSEVID_EIGHT(f, d, 16),
+        SPARSEVID_EIGHT(f, d, 24), SPARSEVID_EIGHT(f, d, 32), SPARSEVID_EIGHT(f, d, 40),
+        SPARSEVID_EIGHT(f, d, 48), SPARSEVID_EIGHT(f, d, 56), SPARSEVID_EIGHT(f, d, 64),
+        SPARSEVID_EIGHT(f, d, 72), SPARSEVID_EIGHT(f, d, 80), SPARSEVID_EIGHT(f, d, 88),
+        SPARSEVID_EIGHT(f, d, 96), SPARSEVID_EIGHT(f, d, 104), SPARSEVID_EIGHT(f, d, 112),
+        SPARSEVID_EIGHT(f, d, 120)
       : "l"(a), "l"(b), "r"(static_cast<int>(add)));
 }
-
-#undef SPARSEVID_EIGHT
 
 }  // namespace sparsevid::ops::cuda
