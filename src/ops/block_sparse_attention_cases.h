@@ -63,6 +63,11 @@ inline const std::vector<BlockSparseCase>& block_sparse_test_cases() {
       {"nothing_chosen", 2, 100, 90, 64, 3, 7, 0},
       {"nothing_chosen_no_tail", 2, 100, 90, 64, 3, 7, 0, false},
       {"all_chosen", 2, 300, 290, 64, 7, 15, 1},
+      {"large_query_clusters", 3, 1900, 600, 128, 7, 23, .4, true, uneven, DType::bf16, true},
+      {"large_query_clusters_64", 2, 1900, 600, 64, 7, 23, .4},
+      {"large_query_clusters_no_tail", 2, 1500, 700, 128, 4, 40, .3, false},
+      {"large_query_clusters_small_key_clusters", 2, 1300, 90, 128, 4, 30, .5},
+      {"large_query_clusters_nothing_chosen", 2, 900, 90, 128, 3, 7, 0, false},
       {"huge_logits", 2, 200, 190, 64, 4, 9, .4, true, uneven, DType::bf16, false, 3000},
       {"huge_logits_f32", 2, 200, 190, 64, 4, 9, .4, true, uneven, DType::f32, false, 3000},
   };

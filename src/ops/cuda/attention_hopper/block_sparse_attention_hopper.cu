@@ -1,30 +1,31 @@
 // The problem: query clusters of any size, each with its own list of key clusters of any size.
 // Plan: the dense kernel's main loop (attend.h) with another source of tiles. Keys and values are
-//   first copied into cluster order and swizzled as they will lie in shared memory (sparse_plan.h),
-//   so that a tile is a few runs of bytes, whatever clusters it is made of. What does not fill 8
-//   rows of a cluster, and the centroids of the tail, are gathered row by row into tiles of their
-//   own, each row with a bias: 0, or ln(size). So no tile but the first of a list is masked.
+//   copied into cluster order and swizzled as they will lie in shared memory (sparse_plan.h), so
+//   that a tile is a few runs of bytes, whatever clusters it is made of. What does not fill 8 rows
+//   of a cluster, and the centroids of the tail, are gathered row by row into tiles of their own,
+//   each row with a bias: 0, or ln(size). So no tile but the first of a list is masked.
+// A query cluster is cut into pieces of one to three warpgroups of 64 queries, nearly equal. Most
+//   blocks have three computing warpgroups and take the pieces of three; the others have two with
+//   larger tiles and take the smaller pieces, so that neither tile nor warpgroups are too small.
+// A few blocks begin with copying (pack_keys.h), some heads ahead of the others, into room for six
+//   heads; then they attend as well. All walk over the heads in order, so that the L2 cache holds
+//   the keys they read; of a head the larger pieces come first.
 // Plan of warps: one warpgroup loads: a warp for keys, one for values, two for queries, of which
-// the
-//   first also takes work from a counter and hands it out. Three compute up to 64 query rows each:
-//   a query cluster is cut into pieces of one to three, nearly equal; a warpgroup without queries
-//   lets the tiles pass.
-// Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
-//   order, so that the L2 cache holds its keys; in a head the larger pieces come first.
-// Shared memory: queries and four tiles each of 80 keys and values at head_dim 128, 212 KiB; three
-//   of 112 at 64, 111 KiB.
-// Bound: tensor cores, as dense, and of two warpgroups' pieces the L2 cache's bandwidth; every
-// query
-//   cluster is rounded up to 64 rows.
+//   the first also takes work from a counter and hands it out.
+// Shared memory at head_dim 128: queries and four tiles each of 80 keys and values, 208 KiB, or
+//   three of 112 keys and queries for two warpgroups, 200 KiB. At 64: four of 112, 136 KiB.
+// Bound: tensor cores, in fact power, as dense; every query cluster is rounded up to 64 rows.
 // Measured and tried: docs/kernels/2026-11-21-hopper-attention.md.
 #include "ops/cuda/attention_hopper/block_sparse_attention_hopper.h"
 
 #include <algorithm>
 #include <numbers>
+#include <type_traits>
 
 #include "ops/cuda/attention_hopper/attend.h"
 #include "ops/cuda/attention_hopper/sparse_load.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
+#include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/launch.h"
 #include "ops/cuda/common/tensor_map.h"
 
@@ -33,46 +34,48 @@ namespace {
 
 /// The key tiles of one piece of work: atoms, then rows.
 template <class Tile>
-class SparseKeys {
+class SparseKeys : public TileStream<SparseShared<Tile>> {
+  using Stream = TileStream<SparseShared<Tile>>;
+  using Stream::left_;
+  using Stream::shared_;
+
  public:
-  __device__ explicit SparseKeys(SparseShared<Tile>& shared) : shared_(shared) {}
+  using Stream::last;
+  using Stream::Stream;
 
   /// Whether there is any tile.
   __device__ bool restart(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
-    left_ = tiles.count();
+    Stream::restart(tiles.count());
     of_rows_ = tiles.of_rows;
     first_keys_ = tiles.of_atoms > 0 ? tiles.first_atoms(work) * kAtomRows : 0;
     return left_ > 0;
   }
-  __device__ bool last() const { return left_ == 0; }
   /// For a warpgroup without queries: lets all tiles pass.
   __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
 #pragma unroll 1
     while (!last()) {
       wait_k(turn.stage, turn.parity);
-      release(&shared_.k_empty[turn.stage]);
+      Stream::release_k(turn.stage);
       wait_v(turn.stage, turn.parity);
-      release(&shared_.v_empty[turn.stage]);
+      this->release_v(turn.stage);
       turn.advance();
     }
   }
   __device__ void wait_k(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.k_full[stage], parity);
-    --left_;
+    Stream::wait_k(stage, parity);
     // The rows came by cp.async, which the tensor cores see only after this.
     if (gathered()) fence_async_proxy();
   }
   __device__ void wait_v(int stage, std::uint32_t parity) {
-    barrier_wait(&shared_.v_full[stage], parity);
+    Stream::wait_v(stage, parity);
     // Perhaps the keys waited for since are gathered and these are not; never the other way round.
     if (gathered()) fence_async_proxy();
   }
   __device__ void release_k(int stage) {
     stage_ = stage;
-    if (!gathered()) release(&shared_.k_empty[stage]);  // else when the bias is read
+    if (!gathered()) Stream::release_k(stage);  // else when the bias is read
   }
-  __device__ void release_v(int stage) { release(&shared_.v_empty[stage]); }
 
   __device__ void apply_first(float (&s)[Tile::kKeys / 2]) {
     if (first_keys_ == 0) return apply(s);
@@ -91,20 +94,14 @@ class SparseKeys {
       s[i + 2] += b.x;
       s[i + 3] += b.y;
     }
-    release(&shared_.k_empty[stage_]);
+    __syncwarp();
+    Stream::release_k(stage_);
   }
 
  private:
-  __device__ static void release(Barrier* barrier) {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-  }
-
   /// Whether the tile waited for last is one of rows.
   __device__ bool gathered() const { return left_ < of_rows_; }
 
-  SparseShared<Tile>& shared_;
-  int left_ = 0;
   int of_rows_ = 0;
   int first_keys_ = 0;
   int stage_ = 0;
@@ -142,6 +139,7 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
 #pragma unroll
       for (float& x : o) x = 0;
     }
+    if (threadIdx.x == kWarpgroupThreads) atomicAdd(a.plan.attended + work.head, 1);
     __nv_bfloat16* rows[2];
     rows_of_tokens(rows, shared.tokens[queries.parity ^ 1], row, a.out, work.head);
     store_rows(
@@ -149,21 +147,30 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   });
 }
 
+/// One thread: the next work, large work first unless `small` is all that is wanted.
+__device__ SparseWork next_work(const SparsePlan& plan, bool& small) {
+  if (!small) {
+    const int index = atomicAdd(plan.large.next, 1);
+    if (index < *plan.large.count) return plan.large.work[index];
+    small = true;
+  }
+  const int index = atomicAdd(plan.small.next, 1);
+  if (index < *plan.small.count) return plan.small.work[index];
+  SparseWork none{};
+  none.head = -1;
+  return none;
+}
+
+/// All that a block does with one shape of tile.
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, 1)
-    block_sparse_kernel(const __grid_constant__ SparseArguments a) {
-  extern __shared__ __align__(1024) unsigned char memory[];
+__device__ void attend_with(const SparseArguments& a, unsigned char* memory, int packers,
+                            bool small) {
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
     barrier_init(&shared.q_full, kQueryArrivals);
     barrier_init(&shared.q_empty, kWarps);
-    for (int stage = 0; stage < Tile::kStages; ++stage) {
-      barrier_init(&shared.k_full[stage], 33);
-      barrier_init(&shared.v_full[stage], 32);
-      barrier_init(&shared.k_empty[stage], kWarps);
-      barrier_init(&shared.v_empty[stage], kWarps);
-    }
+    init_tile_barriers(shared, 33, 32, kWarps);
     shared.work.init(3 + kWarps);
     barrier_init_fence();
   }
@@ -177,21 +184,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     };
     const int warp = threadIdx.x / 32;
     if (warp == 0) {
-      SparseLoader<Tile, false> loader(a, shared);
+      SparseLoader<Tile, false> loader(a, shared, packers);
       for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 1) {
-      SparseLoader<Tile, true> loader(a, shared);
+      SparseLoader<Tile, true> loader(a, shared, packers);
       for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
       QueryLoader<Tile, 0> loader(a.q, shared);
-      const int count = *a.plan.work_count;
-      const auto take = [&](SparseWork& work) {
-        const int index = atomicAdd(a.plan.next_work, 1);
-        if (index < count)
-          work = a.plan.work[index];
-        else
-          work.head = -1;
-      };
+      const auto take = [&](SparseWork& work) { work = next_work(a.plan, small); };
       hand_out_work(shared.work, take, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });
@@ -201,31 +201,63 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         loader.load(work.head, work.q_rows, token_of(work));
       });
     }
-  } else {
+  } else if (this_warpgroup() <= Tile::kWarpgroups) {
     take_registers<Tile::kComputeRegisters>();
     compute_sparse(a, shared);
+  } else {
+    give_up_registers<Tile::kIdleRegisters>();
   }
 }
 
-template <class Tile>
+/// How many of the grid's blocks take small work alone: a little less than their share, and the
+/// others help when they have no large work any more. Of either there is one at least, as heads are
+/// packed only when others are done with.
+__device__ int blocks_for_small_work(const SparsePlan& plan, int packers) {
+  const auto large = static_cast<float>(*plan.large.amount);
+  const auto small = static_cast<float>(*plan.small.amount);
+  const int blocks = static_cast<int>(gridDim.x) - packers;
+  const auto share = static_cast<int>(static_cast<float>(blocks) * small / (large + small));
+  return max(min(share, blocks - (large > 0 ? 1 : 0)), small > 0 ? 1 : 0);
+}
+
+template <class LargeTile, class SmallTile>
+__global__ void __launch_bounds__(LargeTile::kThreads, 1)
+    block_sparse_kernel(const __grid_constant__ SparseArguments a) {
+  extern __shared__ __align__(1024) unsigned char memory[];
+  constexpr bool kTwoTiles = !std::is_same_v<LargeTile, SmallTile>;
+  const int packers = packing_blocks<LargeTile::kHeadDim>(a.plan);
+  const auto block = static_cast<int>(blockIdx.x);
+  if (block < packers) pack_heads<LargeTile::kHeadDim>(a.plan, packers);
+  if (kTwoTiles && block >= static_cast<int>(gridDim.x) - blocks_for_small_work(a.plan, packers))
+    attend_with<SmallTile>(a, memory, packers, true);
+  else
+    attend_with<LargeTile>(a, memory, packers, false);
+}
+
+template <class LargeTile, class SmallTile>
 void run(const BlockSparseAttentionParams& params, Context& context) {
   const cudaStream_t stream = stream_of(context);
   const auto heads = static_cast<int>(params.q.size(0));
   constexpr std::size_t kScratch = 1'200'000'000;
-  const auto at_once =
-      static_cast<int>(std::clamp<std::size_t>(kScratch / sparse_plan_bytes(params), 1, heads));
+  const int at_once = heads_planned_in(params, kScratch);
   const int chunks = ceil_div(heads, at_once);
-  constexpr int kSharedBytes = sizeof(SparseShared<Tile>);
+  constexpr int kThreads = LargeTile::kThreads;
+  static_assert(SmallTile::kThreads == kThreads);
+  constexpr int kSharedBytes =
+      std::max(sizeof(SparseShared<LargeTile>), sizeof(SparseShared<SmallTile>));
   static_assert(kSharedBytes <= 227 * 1024);
-  static const cudaError_t allowed = cudaFuncSetAttribute(
-      block_sparse_kernel<Tile>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+  // With one shape of tile all work is in one queue, in order of the heads.
+  constexpr int kSmallRows = std::is_same_v<LargeTile, SmallTile> ? 0 : SmallTile::kRows;
+  const auto kernel = block_sparse_kernel<LargeTile, SmallTile>;
+  static const cudaError_t allowed =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
   check(allowed, "block_sparse_attention");
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const int first = heads * chunk / chunks;
     const int count = heads * (chunk + 1) / chunks - first;
     const Arena::Scope scope(context.arena);
     SparseArguments a{};
-    a.plan = plan_sparse(params, first, count, Tile::kRows, context.arena, stream);
+    a.plan = plan_sparse(params, first, count, LargeTile::kRows, kSmallRows, context.arena, stream);
     a.q = {static_cast<const __nv_bfloat16*>(params.q.data()) + first * params.q.stride(0),
            params.q.stride(0), params.q.stride(1)};
     a.out = {static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0),
@@ -233,8 +265,7 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
-    block_sparse_kernel<Tile>
-        <<<device_facts().multiprocessors, Tile::kThreads, kSharedBytes, stream>>>(a);
+    kernel<<<device_facts().multiprocessors, kThreads, kSharedBytes, stream>>>(a);
     check_launch("block_sparse_attention");
   }
 }
@@ -255,10 +286,12 @@ std::string block_sparse_attention_hopper_refusal(const BlockSparseAttentionPara
 void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Context& context) {
   if (params.q.numel() == 0) return;
   constexpr auto kOrder = AtomOrder::columns_first;
+  using Tile64 = AttentionTile<64, 112, 3, kOrder, 4, 56>;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 80, 3, kOrder, 4, 56>>(params, context);
+    run<AttentionTile<128, 80, 3, kOrder, 4, 56>, AttentionTile<128, 112, 2, kOrder, 3, 56, 1>>(
+        params, context);
   else
-    run<AttentionTile<64, 112, 3, kOrder, 3, 56>>(params, context);
+    run<Tile64, Tile64>(params, context);
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -1,14 +1,15 @@
-// The problem: 1.5 GB of keys and values move once (Wan 14B: 40 heads x 75,600 x 128), in and out,
-//   0.75 ms of memory time; everything else here is tables and lists.
-// Plan: place_clusters, a block for a head: atoms of the clusters by a scan. gather_atoms, a warp
-//   for an atom, which finds its cluster by bisection; 16 bytes a lane. list_keys, a warp for a
-//   pair of head and query cluster. list_work, a block for a head: a scan over its pairs, so that
-//   what runs at one time reads the keys of one head, which the L2 cache holds.
-// Bound: memory; gather_atoms moves 3.4 TB/s, 81 % of a copy.
+// The problem: tables and lists of what each query cluster attends to, 0.4 GB of them for Wan 14B
+//   (40 heads x 75,600 x 128, 300 x 1,000 clusters), and the first head's keys and values.
+// Plan: place_clusters, a block for a head: atoms of the clusters by a scan. pack_first_heads, a
+//   warp for a cluster. list_keys, a warp for a pair of head and query cluster. list_work, a block
+//   for a head: a scan over its pairs, so that what runs at one time reads the keys of one head,
+//   which the L2 cache holds.
+// Bound: latencies.
 // Tried: lists made by the loading warps while the attention runs, which one warp is too slow for;
 //   work listed by a single block: 90 us.
 #include <algorithm>
 
+#include "ops/cuda/attention_hopper/pack_keys.h"
 #include "ops/cuda/attention_hopper/sparse_plan.h"
 #include "ops/cuda/common/launch.h"
 
@@ -16,6 +17,8 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 constexpr int kScanThreads = 1024;
+/// The attention works on two or three heads at a time, and those that pack are ahead of it.
+constexpr int kHeldHeads = 6;
 
 /// The sum of `value` over the threads before this one, and over all in `total`.
 __device__ int exclusive_sum(int value, int& total) {
@@ -58,87 +61,13 @@ __global__ void __launch_bounds__(kScanThreads)
   }
 }
 
-struct GatherArguments {
-  const __nv_bfloat16* k;
-  const __nv_bfloat16* v;
-  std::int64_t k_head_stride, k_row_stride, v_head_stride, v_row_stride;
-  const int* k_order;
-  std::int64_t k_order_stride;
-  const float* k_mean;  // null without a tail
-  const float* v_mean;
-  std::int64_t k_mean_head_stride, k_mean_row_stride, v_mean_head_stride, v_mean_row_stride;
-};
-
-__device__ uint4 load_bf16(const float* from) {
-  __nv_bfloat162 pairs[4];
-  for (int i = 0; i < 4; ++i) pairs[i] = __floats2bfloat162_rn(from[2 * i], from[2 * i + 1]);
-  return *reinterpret_cast<const uint4*>(pairs);
-}
-
+/// Heads [0, packed_heads), a warp for a cluster or an atom of centroids.
 template <int kHeadDim>
-__global__ void __launch_bounds__(256)
-    gather_atoms(GatherArguments a, const int* k_offsets, std::int64_t k_offsets_stride,
-                 SparsePlan plan) {
-  constexpr int kChunks = kHeadDim / 8;  // of 16 bytes in a row
-  constexpr int kAtomBytes = kAtomRows * kHeadDim * 2;
-  const int atom = static_cast<int>(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32);
-  const int head = blockIdx.y;
-  const int lane = threadIdx.x % 32;
-  unsigned char* const k_atom =
-      plan.k + (static_cast<std::int64_t>(head) * plan.head_atoms + atom) * kAtomBytes;
-  unsigned char* const v_atom = plan.v + (k_atom - plan.k);
-  const auto place_of = [](int row, int chunk) {
-    return chunk / 8 * 1024 + row * 128 + (chunk % 8 ^ row) * 16;
-  };
-  // The blocks after the last atom of the last head clear the atoms of zeros.
-  if (atom >= plan.head_atoms) {
-    if (head == plan.heads - 1 && atom < plan.head_atoms + kZeroAtoms)
-      for (int i = lane; i < kAtomBytes / 16; i += 32) {
-        reinterpret_cast<uint4*>(k_atom)[i] = uint4{};
-        reinterpret_cast<uint4*>(v_atom)[i] = uint4{};
-      }
-    return;
-  }
-  if (atom >= plan.centroid_atom) {
-    if (a.k_mean == nullptr) return;
-    for (int i = lane; i < kAtomRows * kChunks; i += 32) {
-      const int row = i / kChunks;
-      const int chunk = i % kChunks;
-      const int cluster = (atom - plan.centroid_atom) * kAtomRows + row;
-      if (cluster >= plan.k_clusters) break;
-      *reinterpret_cast<uint4*>(k_atom + place_of(row, chunk)) = load_bf16(
-          a.k_mean + head * a.k_mean_head_stride + cluster * a.k_mean_row_stride + 8 * chunk);
-      *reinterpret_cast<uint4*>(v_atom + place_of(row, chunk)) = load_bf16(
-          a.v_mean + head * a.v_mean_head_stride + cluster * a.v_mean_row_stride + 8 * chunk);
-    }
-    return;
-  }
-  // The last cluster that begins at this atom or before it; the empty ones before a cluster begin
-  // where it does.
-  const ClusterPlace* places = plan.places + static_cast<std::int64_t>(head) * plan.k_clusters;
-  int low = 0;
-  int high = plan.k_clusters;
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    if (places[middle].atom <= atom)
-      low = middle;
-    else
-      high = middle;
-  }
-  const ClusterPlace place = places[low];
-  const int first_row = (atom - place.atom) * kAtomRows;
-  const int rows = min(kAtomRows, place.rows - first_row);
-  const int* tokens =
-      a.k_order + head * a.k_order_stride + k_offsets[head * k_offsets_stride + low] + first_row;
-  for (int i = lane; i < rows * kChunks; i += 32) {
-    const int row = i / kChunks;
-    const int chunk = i % kChunks;
-    const std::int64_t token = tokens[row];
-    *reinterpret_cast<uint4*>(k_atom + place_of(row, chunk)) = *reinterpret_cast<const uint4*>(
-        a.k + head * a.k_head_stride + token * a.k_row_stride + 8 * chunk);
-    *reinterpret_cast<uint4*>(v_atom + place_of(row, chunk)) = *reinterpret_cast<const uint4*>(
-        a.v + head * a.v_head_stride + token * a.v_row_stride + 8 * chunk);
-  }
+__global__ void __launch_bounds__(256) pack_first_heads(SparsePlan plan) {
+  const auto warps = static_cast<int>(blockDim.x / 32);
+  HeadPacker<kHeadDim>(plan, static_cast<int>(blockIdx.y))
+      .pack(static_cast<int>(blockIdx.x) * warps + static_cast<int>(threadIdx.x / 32),
+            static_cast<int>(gridDim.x) * warps);
 }
 
 /// The sum of `value` over the lanes before this one, and over all in `total`.
@@ -190,54 +119,81 @@ __global__ void __launch_bounds__(256)
   if (lane == 0) plan.lists[pair] = sizes;
 }
 
-/// A block for a head; it counts the work of the heads before its own for itself. Pieces of many
-/// warpgroups come first, so that what runs at one time walks over the keys equally fast.
-__global__ void __launch_bounds__(kScanThreads)
-    list_work(const int* q_offsets, std::int64_t head_stride, int tile_rows, SparsePlan plan) {
-  const auto tiles_of = [&](int head, int cluster) {
+/// The pieces of a cluster that have a given number of warpgroups: `count`, from row `first` on.
+struct Pieces {
+  int count;
+  int first;
+};
+
+/// A cluster's pieces have equally many warpgroups, at most `most`, or the first ones have one
+/// more.
+__device__ Pieces pieces_of(int rows, int most, int warpgroups) {
+  const int units = (rows + kQueryUnit - 1) / kQueryUnit;
+  if (units == 0) return {0, 0};
+  const int pieces = (units + most - 1) / most;
+  const int larger = units % pieces;
+  if (units / pieces + 1 == warpgroups) return {larger, 0};
+  if (units / pieces == warpgroups)
+    return {pieces - larger, larger * (warpgroups + 1) * kQueryUnit};
+  return {0, 0};
+}
+
+/// Queues the pieces of this block's head that have `from` down to `to` warpgroups. It counts those
+/// of the heads before for itself. Pieces of many warpgroups come first, so that what runs at one
+/// time walks over the keys equally fast.
+__device__ void queue_pieces(const int* q_offsets, std::int64_t head_stride, int most, int from,
+                             int to, const SparsePlan& plan, WorkQueue& queue) {
+  const auto rows_of = [&](int head, int cluster) {
     const int* offset = q_offsets + head * head_stride + cluster;
-    return (offset[1] - offset[0] + tile_rows - 1) / tile_rows;
+    return offset[1] - offset[0];
   };
   const int head = blockIdx.x;
   int before = 0;
+#pragma unroll 1
   for (int pair = threadIdx.x; pair < head * plan.q_clusters; pair += kScanThreads)
-    before += tiles_of(pair / plan.q_clusters, pair % plan.q_clusters);
+#pragma unroll 1
+    for (int warpgroups = from; warpgroups >= to; --warpgroups)
+      before += pieces_of(rows_of(pair / plan.q_clusters, pair % plan.q_clusters), most, warpgroups)
+                    .count;
   int begin;
   exclusive_sum(before, begin);
-  for (int warpgroups = tile_rows / kQueryUnit; warpgroups > 0; --warpgroups) {
+  const int head_begin = begin;
+  unsigned long long amount = 0;
+#pragma unroll 1
+  for (int warpgroups = from; warpgroups >= to; --warpgroups) {
+#pragma unroll 1
     for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
       const int cluster = first + static_cast<int>(threadIdx.x);
-      const int* offset = q_offsets + head * head_stride + cluster;
-      const int tiles = cluster < plan.q_clusters ? tiles_of(head, cluster) : 0;
-      // The pieces of a cluster have equally many warpgroups, or the first ones have one more.
-      const int units = tiles == 0 ? 0 : (offset[1] - offset[0] + kQueryUnit - 1) / kQueryUnit;
-      const int larger = tiles == 0 ? 0 : units % tiles;
-      int of_this_size = 0;
-      int from = 0;  // the first of them in the cluster
-      if (tiles > 0 && larger > 0 && units / tiles + 1 == warpgroups) of_this_size = larger;
-      if (tiles > 0 && units / tiles == warpgroups) {
-        of_this_size = tiles - larger;
-        from = larger;
-      }
+      const int rows = cluster < plan.q_clusters ? rows_of(head, cluster) : 0;
+      const Pieces pieces = pieces_of(rows, most, warpgroups);
       int total;
-      const int at = begin + exclusive_sum(of_this_size, total);
+      const int at = begin + exclusive_sum(pieces.count, total);
       begin += total;
-      if (of_this_size == 0) continue;
+      if (pieces.count == 0) continue;
       const int pair = head * plan.q_clusters + cluster;
       const KeyLists keys = plan.lists[pair];
-      // All pieces before the first of this size are of one warpgroup more.
-      int place = offset[0] + from * (warpgroups + 1) * kQueryUnit;
-      for (int i = 0; i < of_this_size; ++i) {
-        const int rows = min(warpgroups * kQueryUnit, offset[1] - place);
-        plan.work[at + i] = {head, pair, place, rows, keys, 0};
-        place += rows;
+      const int piece_rows = warpgroups * kQueryUnit;
+      const int cluster_begin = q_offsets[head * head_stride + cluster];
+      for (int i = 0; i < pieces.count; ++i) {
+        const int place = pieces.first + i * piece_rows;
+        queue.work[at + i] = {head, pair, cluster_begin + place, min(piece_rows, rows - place),
+                              keys, 0};
       }
+      amount += static_cast<unsigned long long>(pieces.count) * warpgroups *
+                (keys.atoms * kAtomRows + keys.rows + 1);
     }
   }
-  if (head == plan.heads - 1 && threadIdx.x == 0) {
-    *plan.work_count = begin;
-    *plan.next_work = 0;
-  }
+  if (amount > 0) atomicAdd(queue.amount, amount);
+  if (threadIdx.x == 0) plan.pieces[head] += begin - head_begin;
+  if (head == plan.heads - 1 && threadIdx.x == 0) *queue.count = begin;
+}
+
+/// A block for a head.
+__global__ void __launch_bounds__(kScanThreads, 1)
+    list_work(const int* q_offsets, std::int64_t head_stride, int large, int small,
+              SparsePlan plan) {
+  queue_pieces(q_offsets, head_stride, large, large, small + 1, plan, plan.large);
+  if (small > 0) queue_pieces(q_offsets, head_stride, large, small, 1, plan, plan.small);
 }
 
 int head_token_atoms(const BlockSparseAttentionParams& params) {
@@ -257,38 +213,56 @@ std::int64_t atom_bytes(const BlockSparseAttentionParams& params) {
 
 }  // namespace
 
-std::size_t sparse_plan_bytes(const BlockSparseAttentionParams& params) {
+int heads_planned_in(const BlockSparseAttentionParams& params, std::size_t bytes) {
   const std::int64_t lists = params.chosen.size(2) * std::int64_t{sizeof(AtomRun)} +
                              pair_rows(params) * std::int64_t{sizeof(int)};
-  return static_cast<std::size_t>(2 * head_atoms(params) * atom_bytes(params) +
-                                  params.chosen.size(1) * lists);
+  const std::int64_t held = kHeldHeads * 2 * head_atoms(params) * atom_bytes(params);
+  const std::int64_t heads =
+      (static_cast<std::int64_t>(bytes) - held) / (params.chosen.size(1) * lists);
+  return static_cast<int>(std::clamp<std::int64_t>(heads, 1, params.q.size(0)));
 }
 
 SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int heads,
-                       int tile_rows, Arena& arena, cudaStream_t stream) {
+                       int large_rows, int small_rows, Arena& arena, cudaStream_t stream) {
   const auto q_clusters = static_cast<int>(params.chosen.size(1));
   const auto k_clusters = static_cast<int>(params.chosen.size(2));
   const bool tail = params.k_mean.defined();
   SparsePlan plan{};
   plan.heads = heads;
+  plan.held_heads = std::min(heads, kHeldHeads);
+  plan.packed_heads = 1;
   plan.q_clusters = q_clusters;
   plan.k_clusters = k_clusters;
   plan.pair_rows = pair_rows(params);
   plan.head_atoms = head_atoms(params);
   plan.centroid_atom = head_token_atoms(params);
-  const std::int64_t atoms = static_cast<std::int64_t>(heads) * plan.head_atoms + kZeroAtoms;
-  plan.k = arena.array<unsigned char>(atoms * atom_bytes(params));
-  plan.v = arena.array<unsigned char>(atoms * atom_bytes(params));
+  const std::int64_t atoms = static_cast<std::int64_t>(plan.held_heads) * plan.head_atoms;
+  for (unsigned char** to : {&plan.k, &plan.v}) {
+    const std::int64_t zero_bytes = kZeroAtoms * atom_bytes(params);
+    *to = arena.array<unsigned char>(atoms * atom_bytes(params) + zero_bytes);
+    check(cudaMemsetAsync(*to + atoms * atom_bytes(params), 0, zero_bytes, stream),
+          "block_sparse_attention");
+  }
   plan.places = arena.array<ClusterPlace>(std::int64_t{heads} * k_clusters);
   plan.centroid_bias = arena.array<float>(std::int64_t{heads} * k_clusters);
   const std::int64_t pairs = std::int64_t{heads} * q_clusters;
   plan.lists = arena.array<KeyLists>(pairs);
   plan.runs = arena.array<AtomRun>(pairs * k_clusters);
   plan.rows = arena.array<int>(pairs * plan.pair_rows);
-  plan.work =
-      arena.array<SparseWork>(heads * (params.q.size(1) / tile_rows + std::int64_t{q_clusters}));
-  plan.work_count = arena.array<int>(2);
-  plan.next_work = plan.work_count + 1;
+  const std::int64_t counts = 3 * std::int64_t{heads} + 4;
+  plan.packed = arena.array<int>(counts);
+  plan.attended = plan.packed + heads;
+  plan.pieces = plan.attended + heads;
+  auto* const amounts = arena.array<unsigned long long>(2);
+  check(cudaMemsetAsync(plan.packed, 0, counts * sizeof(int), stream), "block_sparse_attention");
+  check(cudaMemsetAsync(amounts, 0, 2 * sizeof(*amounts), stream), "block_sparse_attention");
+  const auto queue = [&](int index) {
+    const std::int64_t most = heads * (params.q.size(1) / large_rows + std::int64_t{q_clusters});
+    int* const counters = plan.pieces + heads + 2 * index;
+    return WorkQueue{arena.array<SparseWork>(most), counters, counters + 1, amounts + index};
+  };
+  plan.large = queue(0);
+  plan.small = queue(1);
 
   const auto ints = [&](const TensorView& view) {
     return view.as<std::int32_t>() + first * view.stride(0);
@@ -297,7 +271,7 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
       ints(params.k_offsets), params.k_offsets.stride(0), k_clusters, params.scale, plan);
   check_launch("block_sparse_attention");
 
-  GatherArguments a{};
+  KeySources& a = plan.keys;
   const auto bf16_rows = [&](const TensorView& view) {
     return static_cast<const __nv_bfloat16*>(view.data()) + first * view.stride(0);
   };
@@ -309,6 +283,8 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   a.v_row_stride = params.v.stride(1);
   a.k_order = ints(params.k_order);
   a.k_order_stride = params.k_order.stride(0);
+  a.k_offsets = ints(params.k_offsets);
+  a.k_offsets_stride = params.k_offsets.stride(0);
   if (tail) {
     a.k_mean = params.k_mean.as<float>() + first * params.k_mean.stride(0);
     a.v_mean = params.v_mean.as<float>() + first * params.v_mean.stride(0);
@@ -318,10 +294,10 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
     a.v_mean_row_stride = params.v_mean.stride(1);
   }
   constexpr int kWarps = 8;
-  const dim3 grid(ceil_div(plan.head_atoms + kZeroAtoms, kWarps), heads);
-  const auto gather = params.q.size(2) == 128 ? gather_atoms<128> : gather_atoms<64>;
-  gather<<<grid, 32 * kWarps, 0, stream>>>(a, ints(params.k_offsets), params.k_offsets.stride(0),
-                                           plan);
+  const dim3 grid(ceil_div(k_clusters + ceil_div(k_clusters, kAtomRows), kWarps),
+                  plan.packed_heads);
+  const auto pack = params.q.size(2) == 128 ? pack_first_heads<128> : pack_first_heads<64>;
+  pack<<<grid, 32 * kWarps, 0, stream>>>(plan);
   check_launch("block_sparse_attention");
 
   list_keys<<<ceil_div(heads * q_clusters, kWarps), 32 * kWarps, 0, stream>>>(
@@ -329,7 +305,8 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
       params.chosen.stride(1), tail, plan);
   check_launch("block_sparse_attention");
   list_work<<<heads, kScanThreads, 0, stream>>>(ints(params.q_offsets), params.q_offsets.stride(0),
-                                                tile_rows, plan);
+                                                large_rows / kQueryUnit, small_rows / kQueryUnit,
+                                                plan);
   check_launch("block_sparse_attention");
   return plan;
 }

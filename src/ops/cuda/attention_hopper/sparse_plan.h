@@ -1,5 +1,5 @@
-// What the block-sparse kernel reads besides queries: keys and values in cluster order, and a list
-// of work. Made on the GPU for a few heads at a time.
+// What the block-sparse kernel reads besides queries: keys and values in cluster order, of a few
+// heads at a time, and a list of work. Made on the GPU.
 //
 // An atom is 8 rows of keys or values in the order and swizzle in which they lie in shared memory
 // (tile.h, columns first), 16 bytes x head_dim, so that any run of atoms is one run of bytes. Every
@@ -41,7 +41,7 @@ struct KeyLists {
   int rows;   // the other rows of the chosen clusters, and the centroids of those not chosen
 };
 
-/// Up to `tile_rows` queries of one cluster against all that is listed for it.
+/// Some queries of one cluster against all that is listed for it.
 struct SparseWork {
   int head;     // of those planned together; < 0: no more work
   int pair;     // of head and query cluster
@@ -51,30 +51,58 @@ struct SparseWork {
   int unused;
 };
 
+/// Work in order of the heads.
+struct WorkQueue {
+  SparseWork* work;
+  int* count;
+  int* next;                   // the first not handed out
+  unsigned long long* amount;  // of it all: warpgroups of queries times one more than keys
+};
+
+/// Keys and values of the heads planned together as they are given.
+struct KeySources {
+  const __nv_bfloat16* k;
+  const __nv_bfloat16* v;
+  std::int64_t k_head_stride, k_row_stride, v_head_stride, v_row_stride;
+  const int* k_order;
+  const int* k_offsets;
+  std::int64_t k_order_stride, k_offsets_stride;
+  const float* k_mean;  // null without a tail
+  const float* v_mean;
+  std::int64_t k_mean_head_stride, k_mean_row_stride, v_mean_head_stride, v_mean_row_stride;
+};
+
 struct SparsePlan {
+  KeySources keys;
   int heads;
+  int held_heads;    // for whose atoms there is room: a head's take the place of the one so many
+                     // before
+  int packed_heads;  // whose atoms are there before the attention begins
   int q_clusters;
   int k_clusters;
   int head_atoms;     // of one head: tokens, then centroids
   int centroid_atom;  // the first of them
   int pair_rows;      // room for the rows of a pair
-  unsigned char* k;   // [heads * head_atoms + kZeroAtoms] atoms
+  unsigned char* k;   // [held_heads * head_atoms + kZeroAtoms] atoms
   unsigned char* v;
   ClusterPlace* places;  // [heads, k_clusters]
   float* centroid_bias;  // [heads, k_clusters], to be added to logits before they are scaled
   KeyLists* lists;       // [heads * q_clusters]
   AtomRun* runs;         // [heads * q_clusters, k_clusters]
   int* rows;             // [heads * q_clusters, pair_rows], counted from the head's first atom
-  SparseWork* work;      // in order of the heads
-  int* work_count;
-  int* next_work;  // the first not handed out
+  int* packed;           // [heads]: blocks that have packed their share
+  int* attended;         // [heads]: pieces of work that are done with
+  int* pieces;           // [heads]: how many there are
+  WorkQueue large;
+  WorkQueue small;
 };
 
-/// Bytes of scratch for one head.
-std::size_t sparse_plan_bytes(const BlockSparseAttentionParams& params);
+/// How many heads can be planned together in so many bytes of scratch.
+int heads_planned_in(const BlockSparseAttentionParams& params, std::size_t bytes);
 
-/// Plans heads [first, first + heads) into scratch of `arena`.
+/// Plans heads [first, first + heads) into scratch of `arena`. Pieces of work have up to
+/// `large_rows` queries; those that have at most `small_rows` are queued by themselves.
 SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int heads,
-                       int tile_rows, Arena& arena, cudaStream_t stream);
+                       int large_rows, int small_rows, Arena& arena, cudaStream_t stream);
 
 }  // namespace sparsevid::ops::cuda

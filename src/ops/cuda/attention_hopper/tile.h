@@ -16,24 +16,29 @@ enum class AtomOrder {
 };
 
 template <int kHeadDim_, int kKeys_, int kWarpgroups_, AtomOrder kOrder_ = AtomOrder::rows_first,
-          int kStages_ = 2, int kLoadRegisters_ = kWarpgroups_ == 2 ? 24 : 32>
+          int kStages_ = 2, int kLoadRegisters_ = kWarpgroups_ == 2 ? 24 : 32,
+          int kIdleWarpgroups_ = 0>
 struct AttentionTile {
   static constexpr int kHeadDim = kHeadDim_;
   static constexpr int kKeys = kKeys_;              // of a tile
   static constexpr int kWarpgroups = kWarpgroups_;  // that compute, 64 query rows each
   static constexpr AtomOrder kOrder = kOrder_;
   static constexpr int kRows = 64 * kWarpgroups;
-  static constexpr int kThreads = kWarpgroupThreads * (1 + kWarpgroups);
+  static constexpr int kIdleWarpgroups = kIdleWarpgroups_;  // of a block that can be larger
+  static constexpr int kThreads = kWarpgroupThreads * (1 + kWarpgroups + kIdleWarpgroups);
   static constexpr int kStages = kStages_;       // tiles of keys, and of values, in flight
   static constexpr int kHalves = kHeadDim / 64;  // of 64 columns, 128 bytes, a swizzled row
   static constexpr int kTileBytes = kKeys * kHeadDim * 2;
   static constexpr int kWarpgroupQueryBytes = 64 * kHeadDim * 2;
-  // The compute warps take what the loading warpgroup gives up, and the block has no more than it
-  // starts with: 168 registers a thread, or 128. Both numbers are multiples of 8.
-  static constexpr int kStartRegisters = kWarpgroups == 2 ? 168 : 128;
+  // The compute warps take what the others give up, and the block has no more than it starts with:
+  // 168 registers a thread, or 128. All these numbers are multiples of 8.
+  static constexpr int kStartRegisters = kThreads == 3 * kWarpgroupThreads ? 168 : 128;
   static constexpr int kLoadRegisters = kLoadRegisters_;
+  static constexpr int kIdleRegisters = 24;
   static constexpr int kComputeRegisters =
-      kStartRegisters + (kStartRegisters - kLoadRegisters) / kWarpgroups / 8 * 8;
+      kStartRegisters +
+      (kStartRegisters - kLoadRegisters + kIdleWarpgroups * (kStartRegisters - kIdleRegisters)) /
+          kWarpgroups / 8 * 8;
 
   // Distances of atoms of keys and values, in bytes.
   static constexpr bool kRowsFirst = kOrder == AtomOrder::rows_first;
