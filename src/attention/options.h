@@ -27,7 +27,7 @@ struct AttentionOptions {
   int kmeans_iterations = 6;    ///< --kmeans-iterations: of a fresh clustering
   int kmeans_iterations_warm = 1;  ///< --kmeans-iterations-warm: of a later one, from the clusters
                                    ///< before; 0: later ones are fresh too
-  int recluster_every = 3;         ///< --recluster-every: steps between clusterings, which keep the
+  int recluster_every = 5;         ///< --recluster-every: steps between clusterings, which keep the
                                    ///< clusters and the chosen pairs; 0: never again
   bool cluster_in_dense_steps = false;  ///< --cluster-in-dense-steps
   int profile_rows = 64;                ///< --profile-rows: svg1, queries that choose a head's band
