@@ -58,45 +58,59 @@ struct TileMasses {
   }
 };
 
-/// Where a lane finds its part of the sizes of clusters as the right operand: column 0 of it holds
-/// their upper halves, column 1 the lower ones, the others zeros.
+/// The sizes of clusters as the right operand: column 0 of it holds their upper halves, column 1
+/// the lower ones, the others zeros. Only eight lanes hold what is not zero, and one load brings
+/// the parts of two blocks of 16 columns: all lanes of each for itself would be eight times the
+/// traffic of shared memory, which bounds the kernel.
 template <int kTile>
 struct TileSizes {
   static constexpr int kBlocks = blocks_of_16(kTile);
-  uint2 parts[3][kBlocks][4];
+  static constexpr int kPairs = (kBlocks + 1) / 2;
+  uint4 parts[kPairs][8];  // of lane 4 n + quarter, for column n: two words of each block
 
   /// From kTile sizes; `thread` of `threads`.
   __device__ void fill(const float* sizes, int thread, int threads) {
-    for (int i = thread; i < kBlocks * 8; i += threads) {
-      const int column = i / 8 * 16 + i % 2 * 8 + i / 2 % 4 * 2;
+    for (int i = thread; i < kPairs * 16; i += threads) {
+      const int block = i / 8;
+      const int quarter = i / 2 % 4;
+      const int column = block * 16 + i % 2 * 8 + quarter * 2;
       const float2 size = column < kTile ? float2{sizes[column], sizes[column + 1]} : float2{};
       const std::uint32_t upper = pack_bf16(size.x, size.y);
       const float2 rest = {size.x - __uint_as_float(upper << 16),
                            size.y - __uint_as_float(upper & 0xffff0000U)};
       const auto place = [&](int part) {
-        return reinterpret_cast<std::uint32_t*>(&parts[part][0][0]) + i;
+        return reinterpret_cast<std::uint32_t*>(&parts[block / 2][4 * part + quarter]) +
+               block % 2 * 2 + i % 2;
       };
       *place(0) = upper;
       *place(1) = pack_bf16(rest.x, rest.y);
-      *place(2) = 0;
     }
   }
-  __device__ const uint2* of_lane(int lane) const {
-    return &parts[lane / 4 < 2 ? lane / 4 : 2][0][lane % 4];
+  __device__ uint4 of_lane(int pair, int lane) const {
+    uint4 own = {0, 0, 0, 0};
+    if (lane < 8) own = parts[pair][lane];
+    return own;
   }
 };
 
 /// The sums of the exponentials of rows r and r + 8, each times its cluster's size; in the first of
 /// the four lanes that share the rows.
 template <int kTile>
-__device__ float2 add_columns(const TileMasses<kTile>& masses, const uint2* sizes) {
+__device__ float2 add_columns(const TileMasses<kTile>& masses, const TileSizes<kTile>& sizes,
+                              int lane) {
   float sums[2][4] = {};
 #pragma unroll
-  for (int block = 0; block < TileSizes<kTile>::kBlocks; ++block) {
-    const uint2 size = sizes[4 * block];
-    const unsigned* packed = &masses.packed[4 * block];
-    const unsigned a[4] = {packed[0], packed[1], packed[2], packed[3]};
-    mma_bf16(sums[block % 2], a, size.x, size.y);
+  for (int pair = 0; pair < TileSizes<kTile>::kPairs; ++pair) {
+    const uint4 size = sizes.of_lane(pair, lane);
+    const unsigned words[2][2] = {{size.x, size.y}, {size.z, size.w}};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int block = 2 * pair + i;
+      if (block >= TileSizes<kTile>::kBlocks) break;
+      const unsigned* packed = &masses.packed[4 * block];
+      const unsigned a[4] = {packed[0], packed[1], packed[2], packed[3]};
+      mma_bf16(sums[i], a, words[i][0], words[i][1]);
+    }
   }
   return {sums[0][0] + sums[1][0] + (sums[0][1] + sums[1][1]),
           sums[0][2] + sums[1][2] + (sums[0][3] + sums[1][3])};
@@ -130,10 +144,24 @@ __device__ void store_masses(const TileMasses<kTile>& masses, WarpTile<kTile>& r
   for (int j = 0; j < kTile / 8; j += 2) stmatrix_x4(&masses.packed[2 * j], place + j * 16);
 }
 
-/// Adds up the rows of each column of stored masses, weighed by `factor` of rows r and r + 8, over
-/// the warp's 16 rows. Two partial sums of each column go to `of_warp` and `pitch` floats behind.
+/// Sums over the 16 rows of a warp, for each column in two parts that are still to be added: of 16
+/// columns one store of eight lanes.
 template <int kTile>
-__device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], float* of_warp, int pitch,
+struct WarpSums {
+  float4 parts[blocks_of_16(kTile)][2][4];  // [][part][quarter]
+
+  /// `other`: the other one. Lanes of a warp that ask for 32 neighbouring columns meet no bank
+  /// twice.
+  __device__ float part(int column, bool other) const {
+    const int half = (column / 16 + (other ? 1 : 0)) % 2;
+    const float4& four = parts[column / 16][half][column % 8 / 2];
+    return reinterpret_cast<const float*>(&four)[column % 16 / 8 * 2 + column % 2];
+  }
+};
+
+/// Adds up the rows of each column of stored masses, weighed by `factor` of rows r and r + 8.
+template <int kTile>
+__device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], WarpSums<kTile>& to,
                          int lane) {
   const unsigned place = place_of_lane(room, lane);
   unsigned a[4] = {};
@@ -149,7 +177,6 @@ __device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], float*
   // First some loads, then their products, then all stores, or each would wait for its own.
   constexpr int kBlocks = blocks_of_16(kTile);
   constexpr int kAtOnce = 4;
-  float* const own = of_warp + lane / 4 * pitch + lane % 4 * 2;
 #pragma unroll
   for (int first = 0; first < kBlocks; first += kAtOnce) {
     unsigned b[kAtOnce][4];
@@ -163,9 +190,10 @@ __device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], float*
         mma_bf16(sums[j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     if (lane < 8) {
 #pragma unroll
-      for (int j = 0; j < 2 * kAtOnce; ++j)
-        if (2 * first + j < kTile / 8)
-          *reinterpret_cast<float2*>(own + 8 * (2 * first + j)) = {sums[j][0], sums[j][1]};
+      for (int i = 0; i < kAtOnce; ++i)
+        if (first + i < kBlocks)
+          to.parts[first + i][lane / 4][lane % 4] = {sums[2 * i][0], sums[2 * i][1],
+                                                     sums[2 * i + 1][0], sums[2 * i + 1][1]};
     }
     __syncwarp();
   }
