@@ -35,6 +35,8 @@ inline std::vector<RoundClustersCase> round_clusters_test_cases() {
       {"multiple_above_all_sizes", 1, 100, 8, 10, 64},
       {"multiple_of_one", 1, 100, 8, 10, 1},
       {"many", 2, 2500, 128, 70, 16, DType::bf16},
+      {"large_clusters", 2, 3000, 64, 6, 64, DType::bf16},
+      {"very_large_clusters", 1, 9000, 8, 4, 1000, DType::bf16},
   };
 }
 
