@@ -1,0 +1,124 @@
+// Ops of this engine as C functions on a GPU's pointers, for gpu_peers.py. In a build with CUDA:
+//
+//   B=build/cuda/src
+//   g++ -std=c++20 -O2 -shared -fPIC -DFMT_SHARED -Isrc -Iinclude bench/gpu_peers.cc -o libours.so
+//     -Wl,--start-group $B/ops/{dispatch,ref,cpu,cuda}/*.a $B/core/*.a $B/base/*.a -Wl,--end-group
+//     -L/usr/local/cuda/lib64 -lcudart_static -lcublasLt -ldnnl -lfmt -lspdlog -lgomp
+//
+// Tensors of tokens are [tokens, heads, head_dim] in bf16, as models hold them.
+#include <cstdio>
+#include <exception>
+
+#include "ops/band_attention.h"
+#include "ops/block_sparse_attention.h"
+#include "ops/cluster_order.h"
+#include "ops/kmeans.h"
+#include "ops/round_clusters.h"
+
+using namespace sparsevid;
+
+namespace {
+
+Context& context() {
+  static Context gpu(Device::cuda);
+  return gpu;
+}
+TensorView on_gpu(void* data, DType dtype, const Shape& shape) {
+  return data == nullptr ? TensorView() : TensorView(data, dtype, shape, Device::cuda);
+}
+TensorView tokens(void* data, long heads, long count, long dim) {
+  return TensorView(data, DType::bf16, Shape{heads, count, dim}, Shape{dim, heads * dim, 1},
+                    Device::cuda);
+}
+template <typename Run>
+int run(const Run& op) {
+  try {
+    op();
+    return 0;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+/// From `centroids`; one iteration after another, however little they move.
+int ours_kmeans(void* x, void* centroids, void* labels, void* counts, long heads, long count,
+                long dim, long clusters, int iterations, int warm_start) {
+  return run([&] {
+    ops::KMeansParams p;
+    p.x = tokens(x, heads, count, dim);
+    p.max_iterations = iterations;
+    p.warm_start = warm_start != 0;
+    p.tolerance = 0;
+    p.centroids = on_gpu(centroids, DType::f32, {heads, clusters, dim});
+    p.labels = on_gpu(labels, DType::i32, {heads, count});
+    p.counts = on_gpu(counts, DType::i32, {heads, clusters});
+    ops::kmeans(p, context());
+  });
+}
+
+int ours_cluster_order(void* labels, void* order, void* offsets, long heads, long count,
+                       long clusters) {
+  return run([&] {
+    ops::cluster_order(
+        {on_gpu(labels, DType::i32, {heads, count}), on_gpu(order, DType::i32, {heads, count}),
+         on_gpu(offsets, DType::i32, {heads, clusters + 1})},
+        context());
+  });
+}
+
+int ours_round_clusters(void* x, void* centroids, void* order, void* offsets, void* labels,
+                        long heads, long count, long dim, long clusters, int multiple) {
+  return run([&] {
+    ops::round_clusters(
+        {tokens(x, heads, count, dim), on_gpu(centroids, DType::f32, {heads, clusters, dim}),
+         on_gpu(order, DType::i32, {heads, count}),
+         on_gpu(offsets, DType::i32, {heads, clusters + 1}), multiple,
+         on_gpu(labels, DType::i32, {heads, count})},
+        context());
+  });
+}
+
+/// Without a tail, as the others.
+int ours_block_sparse(void* q, void* k, void* v, void* out, void* q_order, void* k_order,
+                      void* q_offsets, void* k_offsets, void* chosen, long heads, long count,
+                      long dim, long q_clusters, long k_clusters, double scale) {
+  return run([&] {
+    ops::BlockSparseAttentionParams p;
+    p.q = tokens(q, heads, count, dim);
+    p.k = tokens(k, heads, count, dim);
+    p.v = tokens(v, heads, count, dim);
+    p.out = tokens(out, heads, count, dim);
+    p.q_order = on_gpu(q_order, DType::i32, {heads, count});
+    p.k_order = on_gpu(k_order, DType::i32, {heads, count});
+    p.q_offsets = on_gpu(q_offsets, DType::i32, {heads, q_clusters + 1});
+    p.k_offsets = on_gpu(k_offsets, DType::i32, {heads, k_clusters + 1});
+    p.chosen = on_gpu(chosen, DType::u8, {heads, q_clusters, k_clusters});
+    p.scale = scale;
+    ops::block_sparse_attention(p, context());
+  });
+}
+
+int ours_band(void* q, void* k, void* v, void* out, void* temporal, long heads, int frames,
+              int positions, long dim, long width, double scale) {
+  return run([&] {
+    const long count = long{frames} * positions;
+    ops::BandAttentionParams p;
+    p.q = tokens(q, heads, count, dim);
+    p.k = tokens(k, heads, count, dim);
+    p.v = tokens(v, heads, count, dim);
+    p.out = tokens(out, heads, count, dim);
+    p.frames = frames;
+    p.positions = positions;
+    p.temporal = on_gpu(temporal, DType::u8, {heads});
+    p.width = width;
+    p.scale = scale;
+    ops::band_attention(p, context());
+  });
+}
+
+}  // extern "C"
