@@ -93,7 +93,17 @@ class Callbacks final : public sparsevid::Observer {
   std::atomic<bool>& cancel_;
 };
 
-sparsevid::Precision convert(sparsevid_precision from, const char* option) {
+/// What a caller in C left there, which need not be one of the enum's values: to read those as the
+/// enum is undefined.
+template <typename Enum>
+int number_of(const Enum& value) {
+  int number = 0;
+  static_assert(sizeof number == sizeof value);
+  std::memcpy(&number, &value, sizeof number);
+  return number;
+}
+
+sparsevid::Precision precision(int from, const char* option) {
   switch (from) {
     case SPARSEVID_AUTOMATIC:
       return sparsevid::Precision::automatic;
@@ -107,7 +117,7 @@ sparsevid::Precision convert(sparsevid_precision from, const char* option) {
                              std::to_string(from));
 }
 
-sparsevid::Offload convert(sparsevid_offload from) {
+sparsevid::Offload offload(int from) {
   switch (from) {
     case SPARSEVID_OFFLOAD_NONE:
       return sparsevid::Offload::none;
@@ -136,13 +146,13 @@ sparsevid::GenerateOptions convert(const sparsevid_generate_options& from,
   if (from.flow_shift != 0) to.flow_shift = from.flow_shift;
   to.seed = from.seed;
   to.legacy_sigmas = from.legacy_sigmas != 0;
-  to.precision = convert(from.precision, "precision");
-  to.vae_precision = convert(from.vae_precision, "vae_precision");
+  to.precision = precision(number_of(from.precision), "precision");
+  to.vae_precision = precision(number_of(from.vae_precision), "vae_precision");
   to.fp8_linears = from.fp8_linears != 0;
   to.attention_in_8bit = from.attention_in_8bit != 0;
   if (from.device != nullptr) to.device = from.device;
   to.max_vram = from.max_vram;
-  to.offload = convert(from.offload);
+  to.offload = offload(number_of(from.offload));
   to.threads = from.threads;
   to.attention = text(from.attention);
   for (std::size_t i = 0; i < from.attention_setting_count; ++i)
