@@ -73,6 +73,23 @@ void with_each_implementation(const ImplementationList<Params>& list, const Para
   }
 }
 
+/// Runs every implementation but the reference that accepts `params`, and `check` after each.
+/// Returns how many there are.
+template <typename Params, typename Check>
+int with_each_but_reference(const ImplementationList<Params>& list, const Params& params,
+                            Context& context, const Check& check) {
+  int count = 0;
+  const auto& entries = list.entries();
+  for (std::size_t i = 0; i + 1 < entries.size(); ++i) {
+    if (!entries[i].refusal(params, context).empty()) continue;
+    SCOPED_TRACE(entries[i].name);
+    entries[i].run(params, context);
+    check();
+    ++count;
+  }
+  return count;
+}
+
 /// The names of the cases as the names of the tests.
 inline const auto case_name = [](const auto& info) { return std::string(info.param.name); };
 

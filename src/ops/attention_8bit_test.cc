@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/e4m3.h"
+#include "ops/agreement.h"
 #include "ops/attention_8bit_cases.h"
 #include "testing/compare.h"
 #include "testing/element.h"
@@ -17,20 +18,9 @@ Tensor reference(Attention8bitParams params, Context& context) {
   return expected;
 }
 
-/// Runs `body` after every implementation but the reference that takes these parameters; says how
-/// many there are.
-template <typename Body>
-int with_each_rounding(const Attention8bitParams& params, Context& context, const Body& body) {
-  int count = 0;
-  const auto& entries = attention_8bit_implementations().entries();
-  for (std::size_t i = 0; i + 1 < entries.size(); ++i) {
-    if (!entries[i].refusal(params, context).empty()) continue;
-    SCOPED_TRACE(entries[i].name);
-    entries[i].run(params, context);
-    body();
-    ++count;
-  }
-  return count;
+template <typename Check>
+int with_each_rounding(const Attention8bitParams& params, Context& context, const Check& check) {
+  return with_each_but_reference(attention_8bit_implementations(), params, context, check);
 }
 
 #define SKIP_IF_NONE(count) \

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/agreement.h"
 #include "ops/block_sparse_attention_8bit_cases.h"
 #include "testing/compare.h"
 
@@ -15,21 +16,11 @@ Tensor reference(BlockSparseAttention8bitParams params, Context& context) {
   return expected;
 }
 
-/// Runs `body` after every implementation but the reference that takes these parameters; says how
-/// many there are.
-template <typename Body>
+template <typename Check>
 int with_each_rounding(const BlockSparseAttention8bitParams& params, Context& context,
-                       const Body& body) {
-  int count = 0;
-  const auto& entries = block_sparse_attention_8bit_implementations().entries();
-  for (std::size_t i = 0; i + 1 < entries.size(); ++i) {
-    if (!entries[i].refusal(params, context).empty()) continue;
-    SCOPED_TRACE(entries[i].name);
-    entries[i].run(params, context);
-    body();
-    ++count;
-  }
-  return count;
+                       const Check& check) {
+  return with_each_but_reference(block_sparse_attention_8bit_implementations(), params, context,
+                                 check);
 }
 
 #define SKIP_IF_NONE(count) \

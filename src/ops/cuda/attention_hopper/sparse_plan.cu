@@ -12,6 +12,7 @@
 #include "ops/cuda/attention_hopper/pack_keys.h"
 #include "ops/cuda/attention_hopper/sparse_plan.h"
 #include "ops/cuda/common/launch.h"
+#include "ops/cuda/common/reduce.h"
 
 namespace sparsevid::ops::cuda {
 namespace {
@@ -68,19 +69,6 @@ __global__ void __launch_bounds__(256) pack_first_heads(SparsePlan plan) {
   HeadPacker<kHeadDim>(plan, static_cast<int>(blockIdx.y))
       .pack(static_cast<int>(blockIdx.x) * warps + static_cast<int>(threadIdx.x / 32),
             static_cast<int>(gridDim.x) * warps);
-}
-
-/// The sum of `value` over the lanes before this one, and over all in `total`.
-__device__ int sum_of_lanes_before(int value, int& total) {
-  const int lane = threadIdx.x % 32;
-  int sum = value;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const int before = __shfl_up_sync(~0u, sum, distance);
-    if (lane >= distance) sum += before;
-  }
-  total = __shfl_sync(~0u, sum, 31);
-  return sum - value;
 }
 
 __global__ void __launch_bounds__(256)

@@ -13,6 +13,7 @@
 #include <numbers>
 
 #include "ops/cuda/attention_hopper_8bit/head_statistics.h"
+#include "ops/cuda/common/reduce.h"
 
 namespace sparsevid::ops::cuda {
 namespace {
@@ -261,19 +262,6 @@ __global__ void __launch_bounds__(threads_per_value_atom(kHeadDim))
 #pragma unroll
     for (int i = 0; i < kHeadDim / 4; ++i) x[h][i] = fminf(fmaxf(x[h][i], -most), most);
   store_keys<kHeadDim>(x, inverse_scale(most), key_atom<kHeadDim>(a.plan, head, atom));
-}
-
-/// The sum of `value` over the lanes before this one, and over all in `total`.
-__device__ inline int sum_of_lanes_before(int value, int& total) {
-  const int lane = threadIdx.x % 32;
-  int sum = value;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const int before = __shfl_up_sync(~0u, sum, distance);
-    if (lane >= distance) sum += before;
-  }
-  total = __shfl_sync(~0u, sum, 31);
-  return sum - value;
 }
 
 /// A warp for a pair: its list of atoms, its bias of centroids, its pieces of work.

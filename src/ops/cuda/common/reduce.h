@@ -1,4 +1,4 @@
-// Sums over the lanes of a warp and over the warps of a block.
+// Sums over the lanes of a warp, before a lane too, and over the warps of a block.
 #pragma once
 
 namespace sparsevid::ops::cuda {
@@ -10,6 +10,19 @@ __device__ inline float sum_lanes(float value) {
   for (int distance = kLanes / 2; distance > 0; distance /= 2)
     value += __shfl_xor_sync(0xffffffffU, value, distance);
   return value;
+}
+
+/// The sum of `value` over the lanes before this one, and over all in `total`.
+__device__ inline int sum_of_lanes_before(int value, int& total) {
+  const int lane = threadIdx.x % 32;
+  int sum = value;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    const int before = __shfl_up_sync(~0u, sum, distance);
+    if (lane >= distance) sum += before;
+  }
+  total = __shfl_sync(~0u, sum, 31);
+  return sum - value;
 }
 
 /// Over a block of up to 32 whole warps; every thread gets the sum. `partial` is shared memory for
