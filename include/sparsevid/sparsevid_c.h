@@ -88,7 +88,7 @@ typedef struct sparsevid_generate_options {
   const char* device;                 ///< "cpu", "cuda", "auto"; NULL: auto
   sparsevid_precision vae_precision;  ///< of the decoder; automatic: f32
   int fp8_linears;                    ///< not 0, on a GPU: large matrices in e4m3
-  int attention_in_8bit;              ///< not 0, on a GPU: dense self-attention in 8 bits
+  int attention_in_8bit;              ///< not 0, on a GPU: self-attention in 8 bits
   uint64_t max_vram;                  ///< bytes of a GPU's memory to take at most; 0: what is free
   sparsevid_offload offload;          ///< on a GPU
   int legacy_sigmas;                  ///< not 0: UniPC noise levels as diffusers up to 0.36
