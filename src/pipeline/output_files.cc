@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <map>
 #include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -42,6 +44,26 @@ std::filesystem::path wanted_path(const GenerateOptions& options) {
                                       : std::filesystem::path(options.latents_path);
 }
 
+/// No file may overwrite another of the same run.
+void check_that_paths_differ(const GenerateOptions& options) {
+  const bool samples = options.from_latents.empty();
+  std::map<std::filesystem::path, std::string_view> taken;
+  const std::pair<std::string_view, std::filesystem::path> files[] = {
+      {"--output", options.output},
+      {samples ? "--save-latents" : "--from-latents",
+       samples ? wanted_path(options) : std::filesystem::path(options.from_latents)},
+      {"--report", options.report},
+      {"--trace", options.trace}};
+  for (const auto& [flag, path] : files) {
+    if (path.empty()) continue;
+    std::error_code unknown;
+    const std::filesystem::path whole = std::filesystem::weakly_canonical(path, unknown);
+    const auto [other, is_new] = taken.emplace(unknown ? path : whole, flag);
+    require(is_new, ErrorKind::bad_input, "{}: expected another file than that of {}, found {}",
+            flag, other->second, path.string());
+  }
+}
+
 }  // namespace
 
 void check_outputs(const GenerateOptions& options) {
@@ -51,6 +73,7 @@ void check_outputs(const GenerateOptions& options) {
   for (const auto& path : {options.report, options.trace})
     if (!path.empty()) check_output_path(path);
   if (options.from_latents.empty()) check_output_path(wanted_path(options));
+  check_that_paths_differ(options);
 }
 
 void check_disk_space(const GenerateOptions& options, const std::array<int, 3>& size,

@@ -32,6 +32,21 @@ TEST_F(OutputFiles, AFolderThatIsNotThereIsFoundBeforeTheWork) {
               ::testing::HasSubstr("--output"));
 }
 
+TEST_F(OutputFiles, NoFileMayOverwriteAnotherOfTheSameRun) {
+  const auto refused = [&](const std::string& flag) {
+    EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(options_); }),
+                ::testing::HasSubstr(flag));
+  };
+  options_.trace = (folder_ / "./clip.mp4").string();
+  refused("--trace: expected another file than that of --output");
+  options_.trace = options_.report = (folder_ / "run.json").string();
+  refused("--trace: expected another file than that of --report");
+  options_.trace.clear();
+  EXPECT_NO_THROW(check_outputs(options_));
+  options_.from_latents = options_.report;
+  refused("--report: expected another file than that of --from-latents");
+}
+
 TEST_F(OutputFiles, AClipLargerThanTheDiskIsFoundBeforeTheWork) {
   EXPECT_NO_THROW(check_disk_space(options_, {5, 64, 64}, {16, 2, 8, 8}));
   options_.output = (folder_ / "frames").string();
