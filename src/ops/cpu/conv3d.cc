@@ -4,9 +4,11 @@
 
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "base/cpu_features.h"
+#include "core/transfer.h"
 #include "ops/cpu/copy.h"
 #include "ops/cpu/onednn.h"
 
@@ -57,6 +59,13 @@ memory pack(const ConvWeight& weight, const memory::desc& wanted) {
   return packed;
 }
 
+// oneDNN before 3.1 reads past the end of a table while it generates its batch-reduce kernel for
+// AMX (jit_brgemm_amx_uker, skipped_bd_mask) and may crash on what it finds there.
+void avoid_unsafe_kernel(dnnl::convolution_forward::primitive_desc& primitive_desc) {
+  while (std::string_view(primitive_desc.impl_info_str()) == "brgconv:avx512_core_amx_bf16")
+    if (!primitive_desc.next_impl()) fail(ErrorKind::internal, "conv3d: no safe kernel in oneDNN");
+}
+
 void convolve(const Conv3dParams& params, Context& context) {
   const dnnl::engine& engine = onednn_engine();
   const memory::desc x_desc = video(params.x);
@@ -75,7 +84,8 @@ void convolve(const Conv3dParams& params, Context& context) {
                  extents(params.pad_begin), extents(params.pad_end))
           : Desc(kKind, kDirect, x_desc, weight_desc, out_desc, extents(params.stride),
                  extents(params.pad_begin), extents(params.pad_end));
-  const dnnl::convolution_forward::primitive_desc primitive_desc(desc, attributes, engine);
+  dnnl::convolution_forward::primitive_desc primitive_desc(desc, attributes, engine);
+  avoid_unsafe_kernel(primitive_desc);
   std::unordered_map<int, memory> arguments = {
       {DNNL_ARG_SRC, {x_desc, engine, params.x.data()}},
       {DNNL_ARG_WEIGHTS, pack(*params.weight, primitive_desc.weights_desc())},
@@ -84,6 +94,43 @@ void convolve(const Conv3dParams& params, Context& context) {
     arguments.insert({DNNL_ARG_BIAS, {bias_desc, engine, params.bias.data()}});
   execute(dnnl::convolution_forward(primitive_desc), primitive_desc.scratchpad_desc(),
           std::move(arguments), context);
+}
+
+// A product of pixels does not care which frame they are in, but oneDNN's for AMX is wrong beyond
+// the first frame for some sizes (seen with 2.6.3).
+Conv3dParams as_one_frame(const Conv3dParams& params) {
+  const TensorView& weight = params.weight->plain;
+  constexpr std::array<int, 3> kNone = {0, 0, 0};
+  constexpr std::array<int, 3> kEvery = {1, 1, 1};
+  if (weight.numel() != weight.size(0) * weight.size(1) || params.stride != kEvery ||
+      params.pad_begin != kNone || params.pad_end != kNone)
+    return params;
+  Conv3dParams result = params;
+  const auto joined = [](const TensorView& view) {
+    return view.reshape({1, view.size(0) * view.size(1), view.size(2), view.size(3)});
+  };
+  result.x = joined(params.x);
+  result.out = joined(params.out);
+  return result;
+}
+
+// The padding in time as frames: oneDNN's kernel for AMX takes it for something else (seen
+// with 2.6.3).
+Conv3dParams with_frames_of_zeros(const Conv3dParams& params, Context& context) {
+  const int before = params.pad_begin[0];
+  const int after = params.pad_end[0];
+  if (before == 0 && after == 0) return params;
+  Shape shape = params.x.shape();
+  const std::int64_t frames = shape[0];
+  shape[0] += before + after;
+  const TensorView padded = context.arena.tensor(params.x.dtype(), shape);
+  clear(padded.slice(0, 0, before), context);
+  cpu::copy({params.x, padded.slice(0, before, frames)}, context);
+  clear(padded.slice(0, before + frames, after), context);
+  Conv3dParams result = params;
+  result.x = padded;
+  result.pad_begin[0] = result.pad_end[0] = 0;
+  return result;
 }
 
 std::string too_old() {
@@ -100,7 +147,11 @@ std::string conv3d_onednn_refusal(const Conv3dParams& params, const Context&) {
 
 void conv3d_onednn(const Conv3dParams& params, Context& context) {
   if (params.out.numel() == 0) return;
-  with_onednn("conv3d", context, [&] { convolve(params, context); });
+  const Arena::Scope scope(context.arena);
+  const Conv3dParams prepared = params.x.dtype() == DType::bf16
+                                    ? with_frames_of_zeros(as_one_frame(params), context)
+                                    : params;
+  with_onednn("conv3d", context, [&] { convolve(prepared, context); });
 }
 
 std::string conv3d_onednn_f32_refusal(const Conv3dParams& params, const Context&) {
