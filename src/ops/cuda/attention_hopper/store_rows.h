@@ -3,6 +3,7 @@
 
 #include <cuda_bf16.h>
 
+#include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/wgmma.h"
 
 namespace sparsevid::ops::cuda {

@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 
 #include "ops/cuda/common/mbarrier.h"
+#include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
 
@@ -71,8 +72,8 @@ __device__ void issue_logits(float (&s)[Tile::kKeys / 2], const unsigned char* q
   for (int step = 0; step < Tile::kHeadDim / 16; ++step) {
     const int half = step / 4;
     const int column = step % 4 * 32;
-    wgmma_ss(s, q_operand + ((half * 64 * 128 + column) >> 4),
-             k_operand + ((half * Tile::kNextColumns + column) >> 4), step != 0);
+    wgmma_bf16(s, q_operand + ((half * 64 * 128 + column) >> 4),
+               k_operand + ((half * Tile::kNextColumns + column) >> 4), step != 0);
   }
   wgmma_commit();
 }
@@ -86,7 +87,8 @@ __device__ void issue_output(float (&o)[Tile::kHeadDim / 2],
   wgmma_fence();
 #pragma unroll
   for (int step = 0; step < Tile::kKeys / 16; ++step)
-    wgmma_rs(o, p[step], v_operand + ((step * 2 * Tile::kNextRows) >> 4), add || step != 0);
+    wgmma_bf16_rows_of_k(o, p[step], v_operand + ((step * 2 * Tile::kNextRows) >> 4),
+                         add || step != 0);
   wgmma_commit();
 }
 

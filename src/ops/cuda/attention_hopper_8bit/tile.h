@@ -10,7 +10,7 @@
 //     eighth of the weights and loses less of them (attend.h).
 #pragma once
 
-#include "ops/cuda/attention_hopper_8bit/products.h"
+#include "ops/cuda/attention_hopper_8bit/e4m3_operands.h"
 #include "ops/cuda/common/mbarrier.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
@@ -125,12 +125,6 @@ __device__ void pack_weights(std::uint32_t (&p)[kKeys / 32][4], const int (&w)[k
       p[i][part] = pack_e4m3(__int_as_float(w[at]), __int_as_float(w[at + 1]),
                              __int_as_float(w[at + 4]), __int_as_float(w[at + 5]));
     }
-}
-
-template <int kCount>
-__device__ void pin_registers(int (&registers)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) asm volatile("" : "+r"(registers[i])::"memory");
 }
 
 }  // namespace sparsevid::ops::cuda

@@ -14,6 +14,7 @@
 #include "ops/cuda/common/ldmatrix.h"
 #include "ops/cuda/common/mbarrier.h"
 #include "ops/cuda/common/mma_sync.h"
+#include "ops/cuda/common/pack_bf16.h"
 
 namespace sparsevid::ops::cuda {
 

@@ -160,8 +160,8 @@ __device__ void score_chunks(const ScoreArguments& a, ScoreShared<kDim, kTile>& 
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < kDim / 16; ++k)
-      wgmma_ss(logits, wgmma_operand(rows + k / 4 * kChunk * 128 + k % 4 * 32, 1024, 0),
-               wgmma_operand(tile + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0), k > 0);
+      wgmma_bf16(logits, wgmma_operand(rows + k / 4 * kChunk * 128 + k % 4 * 32, 1024, 0),
+                 wgmma_operand(tile + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0), k > 0);
     wgmma_commit();
     wgmma_wait<0>();
     pin_registers(logits);

@@ -20,9 +20,9 @@
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/exchange_columns.h"
 #include "ops/cuda/common/mbarrier.h"
+#include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
-#include "ops/cuda/common/wide_wgmma.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -144,8 +144,8 @@ __device__ void multiply(float (&sums)[kBlocks][kColumns / 2], std::uint64_t pix
 #pragma unroll
     for (int block = 0; block < kBlocks; ++block)
       // A block of 64 rows is 8 KiB, 16 products are 32 bytes; in units of 16.
-      wgmma_ss(sums[block], pixels + block * (64 * kRowBytes / 16) + 2 * k, weights + 2 * k,
-               add || k > kBegin / 16);
+      wgmma_bf16(sums[block], pixels + block * (64 * kRowBytes / 16) + 2 * k, weights + 2 * k,
+                 add || k > kBegin / 16);
 }
 
 template <int kColumns>

@@ -19,6 +19,7 @@
 #include "ops/cuda/attention_hopper/online_softmax.h"
 #include "ops/cuda/attention_hopper/tile.h"
 #include "ops/cuda/attention_hopper/tile_stream.h"
+#include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/tma.h"
 #include "ops/cuda/few_keys_hopper/problem.h"
 

@@ -26,7 +26,6 @@
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
 #include "ops/cuda/kmeans_hopper/centroid_tiles.h"
-#include "ops/cuda/kmeans_hopper/wgmma_rows.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -166,8 +165,7 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
         } else {
           left_operand<1>(left[k / 2], a);
         }
-        multiply_rows(to, a, wgmma_operand(tile + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0),
-                      k > 0);
+        wgmma_bf16(to, a, wgmma_operand(tile + k / 4 * kTile * 128 + k % 4 * 32, 1024, 0), k > 0);
       }
       wgmma_commit();
     };

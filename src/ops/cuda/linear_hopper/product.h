@@ -28,9 +28,9 @@
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/exchange_columns.h"
 #include "ops/cuda/common/mbarrier.h"
+#include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
-#include "ops/cuda/common/wide_wgmma.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -241,7 +241,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
           if constexpr (kFp8) {
             wgmma_e4m3(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
           } else {
-            wgmma_ss(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
+            wgmma_bf16(sums, a + 2 * k, b + 2 * k, step > 0 || k > 0);
           }
         }
         wgmma_commit();
