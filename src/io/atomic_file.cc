@@ -13,10 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path without_trailing_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 fs::path folder_of(const fs::path& path) {
   const auto folder = path.parent_path();
   return folder.empty() ? fs::path(".") : folder;
@@ -57,7 +53,11 @@ class Descriptor {
 
 }  // namespace
 
-void check_output_path(const fs::path& path, OutputKind kind) {
+fs::path without_trailing_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+void check_output_path(const fs::path& path) {
   const auto target = without_trailing_slash(path);
   require(!target.empty(), ErrorKind::bad_input, "output: expected a path, found nothing");
   const auto folder = folder_of(target);
@@ -72,14 +72,8 @@ void check_output_path(const fs::path& path, OutputKind kind) {
           "{}: expected {} to be a folder, found a file", path.string(), folder.string());
   require(access(folder.c_str(), W_OK | X_OK) == 0, ErrorKind::bad_input,
           "{}: the output folder {} is not writable", path.string(), folder.string());
-  if (kind == OutputKind::file) {
-    require(path.has_filename() && !fs::is_directory(target, error), ErrorKind::bad_input,
-            "{}: expected the name of a file, found a folder", path.string());
-  } else if (fs::exists(target, error)) {
-    require(fs::is_directory(target, error) && fs::is_empty(target, error), ErrorKind::bad_input,
-            "{}: expected a new or empty folder, found a file or a folder with something in it",
-            path.string());
-  }
+  require(path.has_filename() && !fs::is_directory(target, error), ErrorKind::bad_input,
+          "{}: expected the name of a file, found a folder", path.string());
 }
 
 std::uint64_t free_disk_space(const fs::path& path) {
@@ -91,9 +85,8 @@ std::uint64_t free_disk_space(const fs::path& path) {
   return info.available;
 }
 
-AtomicFile::AtomicFile(const fs::path& target, OutputKind kind)
-    : target_(without_trailing_slash(target)) {
-  check_output_path(target, kind);
+AtomicFile::AtomicFile(const fs::path& target) : target_(target) {
+  check_output_path(target);
   temporary_ = target_;
   temporary_.replace_filename(fmt::format("{}.partial-{}{}", target_.stem().string(), getpid(),
                                           target_.extension().string()));

@@ -8,12 +8,12 @@
 
 namespace sparsevid {
 
-enum class OutputKind { file, folder };
+/// `path` without a slash at its end.
+std::filesystem::path without_trailing_slash(const std::filesystem::path& path);
 
 /// Throws Error(bad_input) unless `path` can be written: its folder exists, is a folder and is
-/// writable; as a file, `path` itself is not a folder; as a folder, it does not exist or is empty.
-/// Call it before long work.
-void check_output_path(const std::filesystem::path& path, OutputKind kind = OutputKind::file);
+/// writable, and `path` itself is no folder. Call it before long work.
+void check_output_path(const std::filesystem::path& path);
 
 /// Bytes an ordinary user may still write in the file system of `path` (or of its folder).
 std::uint64_t free_disk_space(const std::filesystem::path& path);
@@ -24,7 +24,7 @@ class AtomicFile {
  public:
   /// Checks the target as check_output_path does; creates nothing yet. The temporary name keeps the
   /// extension, by which encoders choose their format: "clip.partial-1234.mp4".
-  explicit AtomicFile(const std::filesystem::path& target, OutputKind kind = OutputKind::file);
+  explicit AtomicFile(const std::filesystem::path& target);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -20,10 +20,6 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
-fs::path without_trailing_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 VideoFormat video_format_of(const fs::path& path) {
   require(!path.empty(), ErrorKind::bad_input, "the name of the output video is empty");
   std::string extension = path.extension().string();

@@ -24,7 +24,4 @@ std::string frame_name(std::int64_t index);
 /// Whether `path` is a folder; false as well when it may not be looked at.
 bool is_folder(const std::filesystem::path& path);
 
-/// `path` without a slash at its end.
-std::filesystem::path without_trailing_slash(const std::filesystem::path& path);
-
 }  // namespace sparsevid

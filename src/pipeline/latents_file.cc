@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "io/atomic_file.h"
 #include "io/safetensors.h"
-#include "io/video_format.h"
 
 namespace sparsevid {
 namespace {
