@@ -1,6 +1,7 @@
 #include "io/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,45 @@ namespace fs = std::filesystem;
 fs::path folder_of(const fs::path& path) {
   const auto folder = path.parent_path();
   return folder.empty() ? fs::path(".") : folder;
+}
+
+/// Where links lead: a file renamed onto a link would take its place.
+fs::path behind_links(fs::path path) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i)
+    path = path.parent_path() / fs::read_symlink(path, error);
+  return path;
+}
+
+fs::path temporary_for(const fs::path& target) {
+  fs::path name = target;
+  return name.replace_filename(fmt::format("{}.partial-{}{}", target.stem().string(), getpid(),
+                                           target.extension().string()));
+}
+
+void check_name(const fs::path& shown, const fs::path& target) {
+  const auto length = [](const fs::path& path) {
+    return static_cast<long>(path.filename().native().size());
+  };
+  const long most = pathconf(folder_of(target).c_str(), _PC_NAME_MAX);
+  const long added = length(temporary_for(target)) - length(target);
+  require(most < 0 || length(target) + added <= most, ErrorKind::bad_input,
+          "{}: expected a name of at most {} bytes, found {}", shown.string(), most - added,
+          length(target));
+}
+
+/// In a folder such as /tmp nobody may replace the file of another user.
+void check_owner(const fs::path& shown, const fs::path& target) {
+  struct stat folder {};
+  struct stat file {};
+  const uid_t user = geteuid();
+  if (user == 0 || stat(folder_of(target).c_str(), &folder) != 0 ||
+      stat(target.c_str(), &file) != 0)
+    return;
+  require((folder.st_mode & S_ISVTX) == 0 || user == folder.st_uid || user == file.st_uid,
+          ErrorKind::bad_input, "{}: cannot be replaced, it belongs to another user",
+          shown.string());
 }
 
 class Descriptor {
@@ -58,7 +98,7 @@ fs::path without_trailing_slash(const fs::path& path) {
 }
 
 void check_output_path(const fs::path& path) {
-  const auto target = without_trailing_slash(path);
+  const auto target = behind_links(without_trailing_slash(path));
   require(!target.empty(), ErrorKind::bad_input, "output: expected a path, found nothing");
   const auto folder = folder_of(target);
   std::error_code error;
@@ -72,24 +112,30 @@ void check_output_path(const fs::path& path) {
           "{}: expected {} to be a folder, found a file", path.string(), folder.string());
   require(access(folder.c_str(), W_OK | X_OK) == 0, ErrorKind::bad_input,
           "{}: the output folder {} is not writable", path.string(), folder.string());
-  require(path.has_filename() && !fs::is_directory(target, error), ErrorKind::bad_input,
+  const auto found = fs::status(path, error).type();
+  require(path.has_filename() && found != fs::file_type::directory, ErrorKind::bad_input,
           "{}: expected the name of a file, found a folder", path.string());
+  require(found != fs::file_type::none, ErrorKind::bad_input, "{}: cannot be looked at: {}",
+          path.string(), error.message());
+  require(found == fs::file_type::not_found || found == fs::file_type::regular,
+          ErrorKind::bad_input, "{}: expected a file, found a device, pipe or socket",
+          path.string());
+  check_name(path, target);
+  check_owner(path, target);
 }
 
 std::uint64_t free_disk_space(const fs::path& path) {
   std::error_code error;
   auto info = fs::space(path, error);
-  if (error) info = fs::space(folder_of(without_trailing_slash(path)), error);
+  if (error) info = fs::space(folder_of(behind_links(without_trailing_slash(path))), error);
   require(!error, ErrorKind::io, "{}: cannot find out the free space: {}", path.string(),
           error.message());
   return info.available;
 }
 
-AtomicFile::AtomicFile(const fs::path& target) : target_(target) {
+AtomicFile::AtomicFile(const fs::path& target)
+    : target_(behind_links(target)), temporary_(temporary_for(target_)) {
   check_output_path(target);
-  temporary_ = target_;
-  temporary_.replace_filename(fmt::format("{}.partial-{}{}", target_.stem().string(), getpid(),
-                                          target_.extension().string()));
 }
 
 AtomicFile::~AtomicFile() {

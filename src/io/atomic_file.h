@@ -12,7 +12,8 @@ namespace sparsevid {
 std::filesystem::path without_trailing_slash(const std::filesystem::path& path);
 
 /// Throws Error(bad_input) unless `path` can be written: its folder exists, is a folder and is
-/// writable, and `path` itself is no folder. Call it before long work.
+/// writable, and `path` is a file that may be replaced or nothing yet. Links are followed. Call it
+/// before long work.
 void check_output_path(const std::filesystem::path& path);
 
 /// Bytes an ordinary user may still write in the file system of `path` (or of its folder).
@@ -31,6 +32,7 @@ class AtomicFile {
 
   /// Where to write the file or create the folder.
   const std::filesystem::path& temporary() const { return temporary_; }
+  /// Behind all links.
   const std::filesystem::path& target() const { return target_; }
   /// Throws Error(io) when renaming fails; the target is then as it was.
   void commit();

@@ -96,6 +96,52 @@ TEST(AtomicFile, ImpossibleTargetsAreNamedBeforeAnyWork) {
   check_output_path("clip.mp4");  // relative: the current folder
 }
 
+TEST(AtomicFile, DevicesAndPipesAreNoPlaceForAFile) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe.json").c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/null", folder / "null.json");
+  for (const auto* name : {"pipe.json", "null.json"}) {
+    const auto message = error_of(ErrorKind::bad_input, [&] { check_output_path(folder / name); });
+    EXPECT_NE(message.find("expected a file, found a device, pipe or socket"), std::string::npos)
+        << message;
+  }
+}
+
+TEST(AtomicFile, ALinkStaysALinkAndTheFileBehindItIsReplaced) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "disk");
+  folder.write("disk/old.mp4", "old");
+  std::filesystem::create_symlink("disk/old.mp4", folder / "old.mp4");
+  std::filesystem::create_symlink((folder / "disk" / "new.mp4"), folder / "new.mp4");
+  std::filesystem::create_symlink("new.mp4", folder / "again.mp4");
+  for (const std::string name : {"old.mp4", "again.mp4"}) {
+    AtomicFile file(folder / name);
+    EXPECT_EQ(file.temporary().parent_path(), folder / "disk");
+    std::ofstream(file.temporary()) << name;
+    file.commit();
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / name));
+    EXPECT_EQ(read_bytes(folder / name), name);
+  }
+  std::filesystem::create_symlink("none/clip.mp4", folder / "lost.mp4");
+  std::filesystem::create_symlink("round.mp4", folder / "round.mp4");
+  for (const std::string name : {"lost.mp4", "round.mp4"})
+    error_of(ErrorKind::bad_input, [&] { check_output_path(folder / name); });
+}
+
+TEST(AtomicFile, ANameThatLeavesNoRoomForTheTemporaryOneIsRefused) {
+  const TemporaryFolder folder;
+  const auto longest = static_cast<std::size_t>(pathconf(folder.path().c_str(), _PC_NAME_MAX));
+  const auto message = error_of(ErrorKind::bad_input, [&] {
+    check_output_path(folder / (std::string(longest - 4, 'n') + ".mp4"));
+  });
+  EXPECT_NE(message.find("found " + std::to_string(longest)), std::string::npos) << message;
+  const auto most = std::stoul(message.substr(message.find("at most ") + 8));
+  AtomicFile file(folder / (std::string(most - 4, 'n') + ".mp4"));
+  std::ofstream(file.temporary()) << "x";
+  file.commit();
+  EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
 // In a child process that gives up root, who may write everywhere.
 TEST(AtomicFileDeathTest, FoldersWithoutPermissionAreRefused) {
   const TemporaryFolder folder;
@@ -111,6 +157,13 @@ TEST(AtomicFileDeathTest, FoldersWithoutPermissionAreRefused) {
     const auto message = error_of(ErrorKind::bad_input, [&] { check_output_path(folder / path); });
     std::_Exit(message.find(expected) != std::string::npos ? 0 : 1);
   };
+  std::filesystem::create_directory(folder / "shared");
+  chmod((folder / "shared").c_str(), 01777);
+  folder.write("shared/theirs.mp4", "x");
+  if (geteuid() == 0) {  // else there is no file of another user
+    EXPECT_EXIT(refused_with("shared/theirs.mp4", "belongs to another user"),
+                ::testing::ExitedWithCode(0), "");
+  }
   EXPECT_EXIT(refused_with("locked/clip.mp4", "is not writable"), ::testing::ExitedWithCode(0), "");
   EXPECT_EXIT(refused_with("hidden/inner/clip.mp4", "cannot be looked at"),
               ::testing::ExitedWithCode(0), "");

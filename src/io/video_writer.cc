@@ -63,7 +63,7 @@ void VideoWriter::finish() {
 }
 
 void VideoWriter::finish_folder() {
-  if (output_->target() == path_) return output_->commit();
+  if (!is_folder(path_)) return output_->commit();
   try {
     std::vector<fs::path> old;
     for (const auto& entry : fs::directory_iterator(path_))
