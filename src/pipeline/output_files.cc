@@ -39,6 +39,12 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
+std::filesystem::path with_process_id(const std::filesystem::path& path) {
+  std::filesystem::path name = path;
+  return name.replace_filename(
+      fmt::format("{}-{}{}", path.stem().string(), getpid(), path.extension().string()));
+}
+
 std::filesystem::path wanted_path(const GenerateOptions& options) {
   return options.latents_path.empty() ? latents_path_for(options.output)
                                       : std::filesystem::path(options.latents_path);
@@ -95,17 +101,19 @@ KeptLatents::KeptLatents(const GenerateOptions& options)
 
 void KeptLatents::write(const TensorView& latents, const Metadata& metadata) {
   try {
-    write_latents(wanted_, latents, metadata);
-    path_ = wanted_;
+    // What will be removed again must not take the place of latents that were kept before.
+    std::error_code unknown;
+    const bool taken = !keep_ && std::filesystem::exists(wanted_, unknown);
+    const auto place = taken ? with_process_id(wanted_) : wanted_;
+    write_latents(place, latents, metadata);
+    path_ = place;
     return;
   } catch (const Error& error) {
     if (keep_) throw;
     warn(error.what());
   }
   try {
-    const auto name =
-        wanted_.stem().string() + "-" + std::to_string(getpid()) + wanted_.extension().string();
-    const auto other = std::filesystem::temp_directory_path() / name;
+    const auto other = std::filesystem::temp_directory_path() / with_process_id(wanted_.filename());
     write_latents(other, latents, metadata);
     path_ = other;
   } catch (const std::exception& error) {

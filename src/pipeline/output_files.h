@@ -24,8 +24,9 @@ class KeptLatents {
  public:
   explicit KeptLatents(const GenerateOptions& options);
 
-  /// Writes them at the asked place or beside the output. When that fails and they were not asked
-  /// for, tries the folder for temporary files, and goes on with a warning if that fails too.
+  /// Writes them at the asked place or beside the output, where they get another name if latents of
+  /// an earlier run are there. When that fails and they were not asked for, tries the folder for
+  /// temporary files, and goes on with a warning if that fails too.
   void write(const TensorView& latents, const Metadata& metadata);
   /// The clip is complete.
   void finish();

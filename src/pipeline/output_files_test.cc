@@ -75,6 +75,18 @@ TEST_F(OutputFiles, LatentsThatWereAskedForStay) {
   EXPECT_TRUE(exists("clip.latents.safetensors"));
 }
 
+TEST_F(OutputFiles, LatentsOfAnotherRunAreLeftAlone) {
+  folder_.write("clip.latents.safetensors", "of a run before");
+  KeptLatents kept(options_);
+  kept.write(latents_, {});
+  EXPECT_EQ(kept.path().parent_path(), folder_.path());
+  EXPECT_TRUE(bit_equal(read_latents(kept.path(), 16).latents, latents_));
+  const auto path = kept.path();
+  kept.finish();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(read_bytes(folder_ / "clip.latents.safetensors"), "of a run before");
+}
+
 TEST_F(OutputFiles, LatentsGoToTheTemporaryFolderWhenTheirPlaceIsGone) {
   options_.output = (folder_ / "gone/clip.mp4").string();
   KeptLatents kept(options_);
