@@ -13,8 +13,17 @@
 
 namespace sparsevid {
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+namespace {
+
+/// What git leaves in the place of a large file that Git LFS has not fetched.
+constexpr std::string_view kPlaceholder = "version https://git-lfs.github.com/spec/";
+
+}  // namespace
+
+// By way of the other constructor, so that the mapping is undone when this one throws.
+MappedFile::MappedFile(const std::filesystem::path& path) : MappedFile() {
+  // A pipe would keep a blocking open() waiting.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   require(descriptor >= 0, ErrorKind::bad_file, "{}: cannot be opened: {}", path.string(),
           std::strerror(errno));
   struct stat status {};
@@ -34,6 +43,10 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
          std::strerror(error));
   }
   data_ = static_cast<const std::byte*>(memory);
+  require(
+      !text().starts_with(kPlaceholder), ErrorKind::bad_file,
+      "{}: found the placeholder of Git LFS instead of the file; run git lfs pull in its folder",
+      path.string());
 }
 
 MappedFile::~MappedFile() {

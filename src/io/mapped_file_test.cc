@@ -21,6 +21,13 @@ TEST(MappedFile, AnEmptyFileIsEmpty) {
   EXPECT_EQ(MappedFile(folder.write("a", "")).size(), 0U);
 }
 
+TEST(MappedFile, APlaceholderOfGitLfsIsNotTheFile) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("a", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+  const auto message = error_of(ErrorKind::bad_file, [&] { MappedFile{path}; });
+  EXPECT_NE(message.find("git lfs pull"), std::string::npos) << message;
+}
+
 TEST(MappedFile, MovingKeepsTheBytesWhereTheyAre) {
   const TemporaryFolder folder;
   MappedFile first(folder.write("a", "abc"));

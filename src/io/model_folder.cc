@@ -1,5 +1,6 @@
 #include "io/model_folder.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -16,19 +17,44 @@ constexpr auto* kDefaultsName = "sparsevid.json";
 constexpr std::array<const char*, 4> kConfigNames = {
     "config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json"};
 
+/// Weights as other programs keep them, which no diffusers folder has at its top.
+bool is_another_layout(const fs::path& folder) {
+  constexpr std::array<std::string_view, 5> kEndings = {".pth", ".pt", ".ckpt", ".gguf",
+                                                        ".safetensors"};
+  std::error_code error;
+  const bool component = fs::exists(folder / "config.json", error);
+  const fs::directory_iterator entries(folder, error);
+  return std::any_of(begin(entries), end(entries), [&](const fs::directory_entry& entry) {
+    const std::string ending = entry.path().extension().string();
+    return !(component && ending == ".safetensors") &&
+           std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  });
+}
+
+/// What a folder without an index seems to be, to be added to the message.
+const char* other_kind(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder / "snapshots", error))
+    return ", found a download cache; give a folder in its snapshots/";
+  if (is_another_layout(folder))
+    return ", found weights in another layout; what is needed is the checkpoint for diffusers, "
+           "which is published under a name that ends in -Diffusers";
+  if (fs::exists(folder / "config.json", error))
+    return ", found a single component; give the folder above it";
+  return "";
+}
+
 Json read_index(const fs::path& path) {
   std::error_code error;
   require(!path.empty() && fs::exists(path, error), ErrorKind::bad_file, "{}: no such model folder",
           path.string());
   require(fs::is_directory(path, error), ErrorKind::bad_file,
-          "{}: expected a model folder, found a file", path.string());
+          "{}: expected a model folder as diffusers saves it, found a file", path.string());
   require(!fs::is_empty(path, error) && !error, ErrorKind::bad_file,
           "{}: the model folder is empty or cannot be listed", path.string());
-  if (!fs::exists(path / kIndexName, error)) {
-    const bool component = fs::exists(path / "config.json", error);
-    fail(ErrorKind::bad_file, "{}: expected a diffusers pipeline folder with model_index.json{}",
-         path.string(), component ? ", found a single component; give the folder above it" : "");
-  }
+  require(fs::exists(path / kIndexName, error), ErrorKind::bad_file,
+          "{}: expected a diffusers pipeline folder with model_index.json{}", path.string(),
+          other_kind(path));
   return Json::read(path / kIndexName);
 }
 

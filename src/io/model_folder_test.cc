@@ -58,7 +58,27 @@ TEST(ModelFolder, FoldersThatAreNoPipelineAreNamed) {
                                      ": expected a diffusers pipeline folder with "
                                      "model_index.json");
   folder.write("config.json", "{}");
+  folder.write("diffusion_pytorch_model.safetensors", "x");
   EXPECT_NE(open(folder.path()).find("found a single component"), std::string::npos);
+}
+
+TEST(ModelFolder, OtherWaysToKeepTheSameModelAreNamed) {
+  const auto message_of = [](const std::vector<const char*>& files) {
+    const TemporaryFolder folder;
+    for (const auto* file : files) folder.write(file, "{}");
+    return error_of(ErrorKind::bad_file, [&] { ModelFolder{folder.path()}; });
+  };
+  // As Wan-AI/Wan2.1-T2V-1.3B is published, and as other programs keep one file.
+  for (const auto& files :
+       {std::vector{"config.json", "Wan2.1_VAE.pth", "diffusion_pytorch_model.safetensors"},
+        std::vector{"wan2.1_t2v_1.3B_bf16.safetensors"}, std::vector{"wan.gguf"}})
+    EXPECT_NE(message_of(files).find("found weights in another layout; what is needed is the "
+                                     "checkpoint for diffusers"),
+              std::string::npos)
+        << message_of(files);
+  EXPECT_NE(message_of({"snapshots/0123/model_index.json", "refs/main"})
+                .find("found a download cache; give a folder in its snapshots/"),
+            std::string::npos);
 }
 
 TEST(ModelFolder, BrokenIndexesAreRefused) {
