@@ -34,8 +34,9 @@ WanConfig WanConfig::parse(const Json& json) {
           "(image-to-video checkpoints are not supported yet)",
           json.where());
   require(config.in_channels == config.out_channels, ErrorKind::bad_file,
-          "{}: expected in_channels and out_channels to agree, found {} and {}", json.where(),
-          config.in_channels, config.out_channels);
+          "{}: expected in_channels and out_channels to agree, found {} and {} (image-to-video "
+          "checkpoints are not supported yet)",
+          json.where(), config.in_channels, config.out_channels);
   return config;
 }
 

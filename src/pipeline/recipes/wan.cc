@@ -206,6 +206,10 @@ class WanRecipe final : public Recipe {
 }  // namespace
 
 std::unique_ptr<Recipe> open_wan(ModelFolder folder) {
+  const bool per_token = folder.index().get_bool("expand_timesteps", false);
+  require(!folder.has("transformer_2") && !per_token, ErrorKind::bad_file,
+          "{}: expected a checkpoint of Wan 2.1, found {} (Wan 2.2 is not supported yet)",
+          folder.index().where(), per_token ? "expand_timesteps" : "transformer_2");
   return std::make_unique<WanRecipe>(std::move(folder));
 }
 
