@@ -6,14 +6,13 @@
 
 namespace sparsevid {
 
-/// Control characters become '?', and only the first 200 bytes are kept.
-inline std::string one_line(std::string_view text) {
-  constexpr std::size_t kMaxShown = 200;
-  std::string result(text.substr(0, kMaxShown));
+/// Control characters become '?', and only the first `most` bytes are kept.
+inline std::string one_line(std::string_view text, std::size_t most = 200) {
+  std::string result(text.substr(0, most));
   for (char& c : result) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
-  if (text.size() > kMaxShown) result += "...";
+  if (text.size() > most) result += "...";
   return result;
 }
 

@@ -40,6 +40,42 @@ class BrokenModel(CliTest):
         self.edit_json(model / "model_index.json", _class_name="FluxPipeline")
         self.assert_both_refuse(model, "_class_name", "FluxPipeline", "WanPipeline")
 
+    def test_names_out_of_files_keep_the_message_on_one_line(self):
+        model = self.copy_model()
+        self.edit_json(model / "model_index.json", _class_name="Flux\nPipe\x1b[31m\rline")
+        result = self.generate(model=model)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertNotIn("\x1b", result.stderr)
+
+    def test_wan_2_2_is_refused_by_name(self):
+        for changes in ({"transformer_2": ["diffusers", "WanTransformer3DModel"]},
+                        {"expand_timesteps": True}):
+            with self.subTest(changes=changes):
+                model = self.copy_model()
+                shutil.copytree(model / "transformer", model / "transformer_2")
+                self.edit_json(model / "model_index.json", **changes)
+                self.assert_both_refuse(model, "model_index.json", "Wan 2.2 is not supported",
+                                        next(iter(changes)))
+                shutil.rmtree(model)
+
+    def test_image_to_video_is_refused_by_name(self):
+        for changes in ({"image_dim": 1280, "added_kv_proj_dim": 5120}, {"in_channels": 36}):
+            with self.subTest(changes=changes):
+                model = self.copy_model()
+                self.edit_json(model / "transformer/config.json", **changes)
+                self.assert_both_refuse(model, "image-to-video", "not supported")
+                shutil.rmtree(model)
+
+    def test_a_placeholder_of_git_lfs(self):
+        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n"
+        for file in (VAE, "tokenizer/spiece.model"):
+            with self.subTest(file=file):
+                model = self.copy_model()
+                (model / file).write_text(pointer)
+                self.assert_both_refuse(model, file, "Git LFS", "git lfs pull")
+                shutil.rmtree(model)
+
     def test_a_missing_component(self):
         for component in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler"):
             with self.subTest(component=component):
