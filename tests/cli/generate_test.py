@@ -180,10 +180,10 @@ class Generate(CliTest):
 
 
 class Stopped(CliTest):
-    def start(self, *arguments):
+    def start(self, *arguments, **options):
         words = [PROGRAM, "generate", "-m", TINY, "-p", PROMPT, "-o", self.folder / "clip.mp4", *SMALL,
                  "--steps", "1000", "--height", "256", "--width", "256", *arguments]
-        return subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True, **options)
 
     def wait_for(self, process, word):
         for line in process.stderr:
@@ -208,6 +208,20 @@ class Stopped(CliTest):
     def test_sigterm_stops_and_leaves_nothing(self):
         self.stop(signal.SIGTERM, 143)
 
+    def test_a_terminal_that_goes_away_stops_it_and_leaves_nothing(self):
+        self.stop(signal.SIGHUP, 129)
+
+    def test_signals_that_its_parent_ignores_do_not_stop_it(self):
+        def ignore():  # as nohup does, and a shell for what it starts in the background
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+        process = self.start("--steps", "2", preexec_fn=ignore)
+        self.wait_for(process, "sampling")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, message)
 
     def test_a_stop_while_decoding_keeps_the_latents_and_says_how_to_go_on(self):
         process = self.start("--steps", "1", "--frames", "81", "--height", "128", "--width", "128")
