@@ -1,10 +1,12 @@
 #include "progress_line.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace sparsevid::cli {
 namespace {
@@ -26,6 +28,19 @@ std::string clock_text(double seconds) {
   return text;
 }
 
+/// A terminal that can write over a line.
+bool is_terminal() {
+  const char* kind = std::getenv("TERM");
+  return isatty(STDERR_FILENO) != 0 && kind != nullptr && std::string_view(kind) != "dumb";
+}
+
+/// What fits one line of the terminal, whose width may change; a wrapped line is not written over.
+std::string_view one_row(std::string_view line) {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return line;
+  return line.substr(0, size.ws_col - 1U);
+}
+
 std::string pace_text(const Progress& progress) {
   const char* unit = progress.stage == Stage::decoding ? "frame" : "step";
   char text[48];
@@ -45,7 +60,7 @@ std::string progress_text(const Progress& progress) {
   return text;
 }
 
-ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
+ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(is_terminal()) {}
 
 ProgressLine::~ProgressLine() { end_line(); }
 
@@ -74,7 +89,9 @@ void ProgressLine::warning(std::string_view line) {
 }
 
 void ProgressLine::print(const std::string& line, bool final) {
-  std::fprintf(stderr, "\r%s\x1b[K%s", line.c_str(), final ? "\n" : "");
+  const std::string_view row = one_row(line);
+  std::fprintf(stderr, "\r%.*s\x1b[K%s", static_cast<int>(row.size()), row.data(),
+               final ? "\n" : "");
   std::fflush(stderr);
   open_ = !final;
 }
