@@ -1,4 +1,7 @@
 // The command line program: flags to calls of the library.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -17,6 +20,13 @@ void write_stdout(const std::string& text) {
 }
 
 namespace {
+
+/// A closed standard stream gives its number to the next file, which may be the clip. What is put
+/// in its place can be read only, so that results that go nowhere are still a failure.
+void fill_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDONLY);
+}
 
 int exit_code_of(ErrorKind kind) {
   switch (kind) {
@@ -74,6 +84,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace sparsevid::cli;
+  fill_closed_streams();
   let_waiting_threads_sleep(argv);
   std::signal(SIGPIPE, SIG_IGN);
   try {

@@ -34,6 +34,18 @@ class Generate(CliTest):
         frames = sorted(path.name for path in (self.folder / "clip_frames").iterdir())
         self.assertEqual(len(frames), 5)
 
+    def test_a_closed_standard_error_does_not_let_messages_into_the_clip(self):
+        self.assert_success(self.generate("--quiet", output=self.folder / "a.mp4"))
+        words = [PROGRAM, "generate", "-m", TINY, "-p", PROMPT, "-o", self.folder / "b.mp4", *SMALL]
+        subprocess.run(list(map(str, words)), preexec_fn=lambda: os.close(2), check=True)
+        self.assertEqual((self.folder / "a.mp4").read_bytes(), (self.folder / "b.mp4").read_bytes())
+
+    def test_a_closed_standard_output_is_a_failure(self):
+        done = subprocess.run([PROGRAM, "inspect", str(TINY)], stderr=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: os.close(1))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
     def test_quiet_says_nothing(self):
         result = self.generate("--quiet")
         self.assert_success(result)
