@@ -90,6 +90,16 @@ int with_each_but_reference(const ImplementationList<Params>& list, const Params
   return count;
 }
 
+/// What the reference makes of `params`, whose own output it leaves alone.
+template <typename Params>
+Tensor output_of_reference(const ImplementationList<Params>& list, Params params,
+                           Context& context) {
+  Tensor expected(params.out.dtype(), params.out.shape());
+  params.out = expected;
+  list.entries().back().run(params, context);
+  return expected;
+}
+
 /// The names of the cases as the names of the tests.
 inline const auto case_name = [](const auto& info) { return std::string(info.param.name); };
 

@@ -11,11 +11,8 @@
 namespace sparsevid::ops {
 namespace {
 
-Tensor reference(Attention8bitParams params, Context& context) {
-  Tensor expected(DType::bf16, params.q.shape());
-  params.out = expected;
-  attention_8bit_implementations().entries().back().run(params, context);
-  return expected;
+Tensor reference(const Attention8bitParams& params, Context& context) {
+  return output_of_reference(attention_8bit_implementations(), params, context);
 }
 
 template <typename Check>

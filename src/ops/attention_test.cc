@@ -2,17 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/agreement.h"
 #include "ops/attention_cases.h"
 #include "testing/compare.h"
 
 namespace sparsevid::ops {
 namespace {
 
-Tensor reference(AttentionParams params, Context& context) {
-  Tensor expected(params.q.dtype(), params.q.shape());
-  params.out = expected;
-  attention_implementations().entries().back().run(params, context);
-  return expected;
+Tensor reference(const AttentionParams& params, Context& context) {
+  return output_of_reference(attention_implementations(), params, context);
 }
 
 class AttentionCases : public ::testing::TestWithParam<AttentionCase> {};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/agreement.h"
 #include "ops/attention.h"
 #include "ops/band_attention_cases.h"
 #include "testing/compare.h"
@@ -9,11 +10,8 @@
 namespace sparsevid::ops {
 namespace {
 
-Tensor reference(BandAttentionParams params, Context& context) {
-  Tensor expected(params.q.dtype(), params.q.shape());
-  params.out = expected;
-  band_attention_implementations().entries().back().run(params, context);
-  return expected;
+Tensor reference(const BandAttentionParams& params, Context& context) {
+  return output_of_reference(band_attention_implementations(), params, context);
 }
 
 /// Runs `body` with every implementation that takes these parameters.

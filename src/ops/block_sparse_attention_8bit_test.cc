@@ -9,11 +9,8 @@
 namespace sparsevid::ops {
 namespace {
 
-Tensor reference(BlockSparseAttention8bitParams params, Context& context) {
-  Tensor expected(DType::bf16, params.q.shape());
-  params.out = expected;
-  block_sparse_attention_8bit_implementations().entries().back().run(params, context);
-  return expected;
+Tensor reference(const BlockSparseAttention8bitParams& params, Context& context) {
+  return output_of_reference(block_sparse_attention_8bit_implementations(), params, context);
 }
 
 template <typename Check>
