@@ -175,12 +175,13 @@ BenchResult measure(const BenchCase& bench, double seconds, Baselines& baselines
   return result;
 }
 
-std::vector<BenchCase> cases_with(const std::string& filter, Device device) {
+std::vector<BenchCase> cases_with(const std::string& filter, const Context& context) {
   std::vector<BenchCase> all = attention_bench();
   for (auto& bench : model_bench()) all.push_back(std::move(bench));
   std::erase_if(all, [&](const auto& bench) {
-    return (bench.device == Device::cuda && device == Device::cpu) ||
-           (bench.op + " " + bench.name).find(filter) == std::string::npos;
+    return (bench.device == Device::cuda && context.device == Device::cpu) ||
+           (bench.op + " " + bench.name).find(filter) == std::string::npos ||
+           (bench.runs_on && !bench.runs_on(context));
   });
   return all;
 }
@@ -207,7 +208,7 @@ Context context_for(const BenchOptions& options) {
 
 std::vector<std::string> bench_names(const BenchOptions& options) {
   std::vector<std::string> names;
-  for (const auto& bench : cases_with(options.filter, device_for(options)))
+  for (const auto& bench : cases_with(options.filter, context_for(options)))
     names.push_back(bench.op + " " + bench.name);
   return names;
 }
@@ -216,7 +217,7 @@ void bench(const BenchOptions& options, const std::function<void(const BenchResu
   guarded([&] {
     Context context = context_for(options);
     Baselines baselines(options.seconds);
-    const auto cases = cases_with(options.filter, context.device);
+    const auto cases = cases_with(options.filter, context);
     require(!cases.empty(), ErrorKind::bad_input,
             "--filter: expected part of a name that bench --list shows, found '{}'",
             options.filter);

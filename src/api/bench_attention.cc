@@ -1,8 +1,10 @@
 #include <string>
 
 #include "api/bench_case.h"
+#include "ops/attention_8bit_cases.h"
 #include "ops/attention_cases.h"
 #include "ops/band_attention_cases.h"
+#include "ops/block_sparse_attention_8bit_cases.h"
 #include "ops/block_sparse_attention_cases.h"
 #include "ops/cluster_order.h"
 #include "ops/kmeans.h"
@@ -41,28 +43,76 @@ void add_dense(std::vector<BenchCase>& cases) {
   }
 }
 
-/// An op on part of the pairs, against dense attention over the same tensors.
+/// An op that approximates dense attention over tensors among its inputs, against that.
 template <typename Inputs, typename Params>
-PreparedBench against_dense(const std::shared_ptr<Inputs>& inputs, Device device,
-                            const ops::ImplementationList<Params>& list) {
-  const std::shared_ptr<ops::AttentionInputs> dense(inputs, &inputs->dense);
+PreparedBench against_dense(const std::shared_ptr<Inputs>& inputs, ops::AttentionInputs& of,
+                            Device device, const ops::ImplementationList<Params>& list) {
+  const std::shared_ptr<ops::AttentionInputs> dense(inputs, &of);
   return {run_of(list, device, inputs), run_of(ops::attention_implementations(), device, dense)};
+}
+
+BenchCase block_sparse_bench(const char* op, const ops::BlockSparseCase& c) {
+  BenchCase bench;
+  bench.device = c.q_len > kMostTokensOnCpu ? Device::cuda : Device::cpu;
+  bench.op = op;
+  bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
+  bench.operations = c.density * attention_operations(
+                                     static_cast<double>(c.heads), static_cast<double>(c.q_len),
+                                     static_cast<double>(c.k_len), static_cast<double>(c.head_dim));
+  bench.baseline = Baseline::dense_attention;
+  return bench;
 }
 
 void add_block_sparse(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::block_sparse_bench_cases()) {
-    BenchCase bench;
-    bench.device = c.q_len > kMostTokensOnCpu ? Device::cuda : Device::cpu;
-    bench.op = "block_sparse_attention";
-    bench.name = size_name(c.name, c.dtype, c.heads, c.q_len, c.head_dim);
-    bench.operations =
-        c.density * attention_operations(static_cast<double>(c.heads), static_cast<double>(c.q_len),
-                                         static_cast<double>(c.k_len),
-                                         static_cast<double>(c.head_dim));
-    bench.baseline = Baseline::dense_attention;
+    BenchCase bench = block_sparse_bench("block_sparse_attention", c);
     bench.prepare = [c](Device device) {
-      return against_dense(std::make_shared<ops::BlockSparseInputs>(c), device,
+      const auto inputs = std::make_shared<ops::BlockSparseInputs>(c);
+      return against_dense(inputs, inputs->dense, device,
                            ops::block_sparse_attention_implementations());
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+/// In 8 bits, against dense attention in bf16. Only some GPUs compute in 8 bits, and which do
+/// shows on a single token already.
+void add_dense_8bit(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::attention_8bit_bench_cases()) {
+    BenchCase bench;
+    bench.device = Device::cuda;
+    bench.op = "attention_8bit";
+    bench.name = size_name(c.name, DType::bf16, c.heads, c.q_len, c.head_dim);
+    bench.operations =
+        attention_operations(static_cast<double>(c.heads), static_cast<double>(c.q_len),
+                             static_cast<double>(c.k_len), static_cast<double>(c.head_dim));
+    bench.baseline = Baseline::dense_attention;
+    bench.runs_on = [c](const Context& context) {
+      const ops::Attention8bitInputs one({c.name, 1, 1, 1, c.head_dim});
+      return has_implementation(ops::attention_8bit_implementations(), one.params, context);
+    };
+    bench.prepare = [c](Device device) {
+      const auto inputs = std::make_shared<ops::Attention8bitInputs>(c);
+      return against_dense(inputs, inputs->of, device, ops::attention_8bit_implementations());
+    };
+    cases.push_back(std::move(bench));
+  }
+}
+
+void add_block_sparse_8bit(std::vector<BenchCase>& cases) {
+  for (const auto& c : ops::block_sparse_8bit_bench_cases()) {
+    BenchCase bench = block_sparse_bench("block_sparse_attention_8bit", c.of);
+    bench.device = Device::cuda;
+    bench.runs_on = [c](const Context& context) {
+      const ops::BlockSparse8bitInputs one(
+          ops::BlockSparse8bitCase{{c.of.name, 1, 1, 1, c.of.head_dim, 1, 1, 1}});
+      return has_implementation(ops::block_sparse_attention_8bit_implementations(), one.params,
+                                context);
+    };
+    bench.prepare = [c](Device device) {
+      const auto inputs = std::make_shared<ops::BlockSparse8bitInputs>(c);
+      return against_dense(inputs, inputs->of.dense, device,
+                           ops::block_sparse_attention_8bit_implementations());
     };
     cases.push_back(std::move(bench));
   }
@@ -76,8 +126,8 @@ void add_band(std::vector<BenchCase>& cases) {
     bench.name = size_name(c.name, c.dtype, c.heads, tokens, c.head_dim);
     bench.baseline = Baseline::dense_attention;
     bench.prepare = [c](Device device) {
-      return against_dense(std::make_shared<ops::BandInputs>(c), device,
-                           ops::band_attention_implementations());
+      const auto inputs = std::make_shared<ops::BandInputs>(c);
+      return against_dense(inputs, inputs->dense, device, ops::band_attention_implementations());
     };
     cases.push_back(std::move(bench));
   }
@@ -157,7 +207,9 @@ void add_round_clusters(std::vector<BenchCase>& cases) {
 std::vector<BenchCase> attention_bench() {
   std::vector<BenchCase> cases;
   add_dense(cases);
+  add_dense_8bit(cases);
   add_block_sparse(cases);
+  add_block_sparse_8bit(cases);
   add_band(cases);
   add_kmeans(cases);
   add_round_clusters(cases);

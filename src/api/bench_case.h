@@ -1,6 +1,7 @@
 // One thing to time, and what its speed is compared with.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,7 +35,8 @@ struct BenchCase {
   double operations = 0;  ///< floating point, of one call
   double bytes = 0;       ///< that have to move, of one call
   Baseline baseline = Baseline::none;
-  Device device = Device::cpu;  ///< the smallest that the size makes sense on
+  Device device = Device::cpu;                  ///< the smallest that the size makes sense on
+  std::function<bool(const Context&)> runs_on;  ///< unless every such device runs it
   std::function<PreparedBench(Device)> prepare;
 };
 
@@ -46,6 +48,15 @@ std::function<void(Context&)> run_of(const ops::ImplementationList<Params>& list
     return [inputs, &list](Context& context) { list.run(inputs->params, context); };
   const auto moved = std::make_shared<ops::OnDevice<Params>>(inputs->params);
   return [moved, &list](Context& context) { list.run(moved->params(), context); };
+}
+
+/// Whether a device runs an op on parameters like these by itself.
+template <typename Params>
+bool has_implementation(const ops::ImplementationList<Params>& list, const Params& params,
+                        const Context& context) {
+  return std::any_of(list.entries().begin(), list.entries().end(), [&](const auto& entry) {
+    return entry.device == context.device && entry.refusal(params, context).empty();
+  });
 }
 
 /// A case of an op: `make` builds an Inputs with a member `params`, whose tensors it owns.

@@ -78,6 +78,15 @@ inline const std::vector<Attention8bitCase>& attention_8bit_test_cases() {
   return cases;
 }
 
+inline const std::vector<Attention8bitCase>& attention_8bit_bench_cases() {
+  static const std::vector<Attention8bitCase> cases = {
+      {"wan_1.3b_480p", 12, 32760, 32760},
+      {"wan_14b_720p", 40, 75600, 75600},
+      {"cogvideox_1.5", 48, 45106, 45106, 64},
+  };
+  return cases;
+}
+
 struct Attention8bitInputs {
   explicit Attention8bitInputs(const Attention8bitCase& c)
       : of(AttentionCase{c.name, c.heads, c.q_len, c.k_len, c.head_dim, DType::bf16, c.logits,

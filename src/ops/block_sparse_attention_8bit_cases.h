@@ -39,6 +39,7 @@ inline const std::vector<BlockSparse8bitCase>& block_sparse_8bit_test_cases() {
       {{"large_channels", 2, 300, 900, 128, 5, 12, .4, true, uneven, kType, true},
        Channels8bit::large},
       {{"shifted", 2, 300, 900, 128, 5, 12, .4, true, uneven, kType, true}, Channels8bit::shifted},
+      {{"rounded", 2, 900, 700, 128, 5, 14, .4, true, uneven, kType, true, 1, 128, 16}},
       {{"head_dim_64", 2, 600, 500, 64, 9, 17, .3}},
       {{"head_dim_64_no_tail", 2, 600, 500, 64, 9, 17, .3, false}},
       {{"head_dim_64_many_clusters", 2, 500, 900, 64, 7, 250, .25, true, uneven, kType, true}},
@@ -49,12 +50,29 @@ inline const std::vector<BlockSparse8bitCase>& block_sparse_8bit_test_cases() {
   return cases;
 }
 
+/// The target's size, with the sizes of clusters that are the default in 8 bits.
+inline const std::vector<BlockSparse8bitCase>& block_sparse_8bit_bench_cases() {
+  using enum ClusterSizes;
+  constexpr DType kType = DType::bf16;
+  static const std::vector<BlockSparse8bitCase> cases = {
+      {{"wan_14b_720p_10_tail", 8, 75600, 75600, 128, 300, 1000, .10, true, uneven, kType, true, 1,
+        128, 16}},
+      {{"wan_14b_720p_20_tail", 8, 75600, 75600, 128, 300, 1000, .20, true, uneven, kType, true, 1,
+        128, 16}},
+      {{"wan_14b_720p_20_tail_unrounded", 8, 75600, 75600, 128, 300, 1000, .20, true, uneven, kType,
+        true}},
+      {{"wan_14b_720p_30_tail", 8, 75600, 75600, 128, 300, 1000, .30, true, uneven, kType, true, 1,
+        128, 16}},
+  };
+  return cases;
+}
+
 /// The tensors of a case; `params.out` is uninitialised.
 struct BlockSparse8bitInputs {
   explicit BlockSparse8bitInputs(const BlockSparse8bitCase& c) : of(c.of) {
     set_channels(c.channels, of.params.q, of.params.k, of.params.v);
     static_cast<BlockSparseAttentionParams&>(params) = of.params;
-    take_means();
+    if (c.channels != Channels8bit::normal) take_means();
   }
   /// Of the clusters as they are now, if there is a tail.
   void take_means() {

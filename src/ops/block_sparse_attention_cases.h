@@ -32,6 +32,8 @@ struct BlockSparseCase {
   DType dtype = DType::bf16;
   bool seq_first = false;
   double logits = 1;
+  int q_multiple = 1;  ///< of which the sizes of query clusters are, but for the last
+  int k_multiple = 1;
 };
 inline std::ostream& operator<<(std::ostream& out, const BlockSparseCase& c) {
   return out << c.name;
@@ -94,7 +96,7 @@ inline const std::vector<BlockSparseCase>& block_sparse_bench_cases() {
 /// [heads, count] labels as an order of tokens and the offsets of the clusters.
 struct ClusteredTokens {
   ClusteredTokens(std::int64_t heads, std::int64_t count, std::int64_t clusters, ClusterSizes sizes,
-                  std::uint64_t seed)
+                  std::uint64_t seed, int multiple = 1)
       : order(DType::i32, {heads, count}), offsets(DType::i32, {heads, clusters + 1}) {
     const Tensor places = random_tensor({heads, count}, seed, DType::f32);
     const Tensor widths = random_tensor({heads, clusters}, seed + 1, DType::f32);
@@ -103,7 +105,7 @@ struct ClusteredTokens {
       for (std::int64_t i = 0; i < count; ++i) tokens[i] = static_cast<std::int32_t>(i);
       const float* place = places->as<float>() + head * count;
       std::sort(tokens, tokens + count, [&](auto a, auto b) { return place[a] < place[b]; });
-      write_offsets(count, clusters, sizes, widths->as<float>() + head * clusters,
+      write_offsets(count, clusters, sizes, widths->as<float>() + head * clusters, multiple,
                     offsets->as<std::int32_t>() + head * (clusters + 1));
     }
   }
@@ -112,7 +114,7 @@ struct ClusteredTokens {
 
  private:
   static void write_offsets(std::int64_t count, std::int64_t clusters, ClusterSizes sizes,
-                            const float* widths, std::int32_t* offsets) {
+                            const float* widths, int multiple, std::int32_t* offsets) {
     std::vector<double> share(static_cast<std::size_t>(clusters));
     double total = 0;
     for (std::size_t c = 0; c < share.size(); ++c) {
@@ -125,10 +127,9 @@ struct ClusteredTokens {
     double sum = 0;
     for (std::size_t c = 0; c < share.size(); ++c) {
       sum += share[c];
-      offsets[c + 1] =
-          c + 1 == share.size()
-              ? static_cast<std::int32_t>(count)
-              : static_cast<std::int32_t>(std::lround(sum / total * static_cast<double>(count)));
+      const double end = sum / total * static_cast<double>(count);
+      offsets[c + 1] = static_cast<std::int32_t>(
+          c + 1 == share.size() ? count : std::min(count, std::lround(end / multiple) * multiple));
     }
   }
 };
@@ -157,8 +158,8 @@ inline Tensor cluster_means(const TensorView& x, const ClusteredTokens& clusters
 struct BlockSparseInputs {
   explicit BlockSparseInputs(const BlockSparseCase& c)
       : dense({c.name, c.heads, c.q_len, c.k_len, c.head_dim, c.dtype, c.logits, c.seq_first}),
-        q_clusters(c.heads, c.q_len, c.q_clusters, c.sizes, 11),
-        k_clusters(c.heads, c.k_len, c.k_clusters, c.sizes, 13),
+        q_clusters(c.heads, c.q_len, c.q_clusters, c.sizes, 11, c.q_multiple),
+        k_clusters(c.heads, c.k_len, c.k_clusters, c.sizes, 13, c.k_multiple),
         chosen(DType::u8, {c.heads, c.q_clusters, c.k_clusters}) {
     const Tensor dice = random_integers(chosen->shape(), 15, 0, 999'999);
     for (std::int64_t i = 0; i < chosen->numel(); ++i)

@@ -1,0 +1,62 @@
+// What is offered to be timed, and on what.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/bench_case.h"
+#include "ops/attention_8bit.h"
+#include "ops/attention_8bit_cases.h"
+#include "sparsevid/bench.h"
+
+namespace sparsevid {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+BenchOptions on_cpu(const char* filter) {
+  BenchOptions options;
+  options.device = "cpu";
+  options.filter = filter;
+  return options;
+}
+
+TEST(Bench, LeavesOutOnACpuWhatIsForGpus) {
+  EXPECT_THAT(bench_names(on_cpu("block_sparse_attention ")), Contains(HasSubstr("demo")));
+  EXPECT_THAT(bench_names(on_cpu("block_sparse_attention ")),
+              Not(Contains(HasSubstr("wan_14b_720p"))));
+  EXPECT_THAT(bench_names(on_cpu("8bit")), IsEmpty());
+}
+
+TEST(Bench, HasRowsOfBothOpsIn8BitsForGpusThatComputeThem) {
+  int dense = 0;
+  int sparse = 0;
+  for (const BenchCase& bench : attention_bench()) {
+    if (bench.op == "attention_8bit") ++dense;
+    if (bench.op == "block_sparse_attention_8bit") ++sparse;
+    if (!bench.op.ends_with("8bit")) continue;
+    EXPECT_EQ(bench.device, Device::cuda) << bench.name;
+    EXPECT_TRUE(bench.runs_on) << bench.name;
+    EXPECT_GT(bench.operations, 0) << bench.name;
+  }
+  EXPECT_GT(dense, 0);
+  EXPECT_GT(sparse, 0);
+}
+
+TEST(Bench, AsksOnlyTheImplementationsOfTheDevice) {
+  const ops::Attention8bitInputs one({"", 1, 1, 1});
+  const ops::ImplementationList<ops::Attention8bitParams>& all =
+      ops::attention_8bit_implementations();
+  Context context;
+  EXPECT_TRUE(has_implementation(all, one.params, context));
+  // The reference is all that is left, and is no implementation for a GPU.
+  const ops::ImplementationList<ops::Attention8bitParams> reference("attention_8bit",
+                                                                    {all.entries().back()});
+  EXPECT_TRUE(has_implementation(reference, one.params, context));
+  context.device = Device::cuda;
+  EXPECT_FALSE(has_implementation(reference, one.params, context));
+}
+
+}  // namespace
+}  // namespace sparsevid
