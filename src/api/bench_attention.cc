@@ -4,6 +4,7 @@
 #include "ops/attention_8bit_cases.h"
 #include "ops/attention_cases.h"
 #include "ops/band_attention_cases.h"
+#include "ops/band_density.h"
 #include "ops/block_sparse_attention_8bit_cases.h"
 #include "ops/block_sparse_attention_cases.h"
 #include "ops/cluster_order.h"
@@ -122,8 +123,13 @@ void add_band(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::band_bench_cases()) {
     const std::int64_t tokens = ops::BandInputs::seq_len(c);
     BenchCase bench;
+    bench.device = tokens > kMostTokensOnCpu ? Device::cuda : Device::cpu;
     bench.op = "band_attention";
     bench.name = size_name(c.name, c.dtype, c.heads, tokens, c.head_dim);
+    bench.operations =
+        ops::BandInputs::density(c) *
+        attention_operations(static_cast<double>(c.heads), static_cast<double>(tokens),
+                             static_cast<double>(tokens), static_cast<double>(c.head_dim));
     bench.baseline = Baseline::dense_attention;
     bench.prepare = [c](Device device) {
       const auto inputs = std::make_shared<ops::BandInputs>(c);

@@ -6,6 +6,7 @@
 
 #include "ops/attention_cases.h"
 #include "ops/band_attention.h"
+#include "ops/band_density.h"
 
 namespace sparsevid::ops {
 
@@ -47,9 +48,13 @@ inline const std::vector<BandCase>& band_test_cases() {
   return cases;
 }
 
+/// The demo's size, and the models' at the widths of their default densities.
 inline const std::vector<BandCase>& band_bench_cases() {
   static const std::vector<BandCase> cases = {
       {"demo_30", 13, 400, 849, 64, 0, 0, DType::bf16, true, 4},
+      {"wan_14b_720p", 21, 3600, 12349, 128, 0, 0, DType::bf16, true, 8},
+      {"hunyuan_720p_text", 33, 3600, 15622, 128, 0, 256, DType::bf16, true, 8},
+      {"cosmos_704p", 16, 3520, 7546, 128, 0, 0, DType::bf16, true, 8},
   };
   return cases;
 }
@@ -74,6 +79,14 @@ struct BandInputs {
   }
   static std::int64_t seq_len(const BandCase& c) {
     return c.before + c.behind + static_cast<std::int64_t>(c.frames) * c.positions;
+  }
+  /// Share of the pairs that are computed, over all heads.
+  static double density(const BandCase& c) {
+    const auto of = [&](bool temporal) {
+      return band_density(c.frames, c.positions, c.width, c.before + c.behind, temporal);
+    };
+    const auto heads_over_time = static_cast<double>(c.heads / 2);
+    return of(false) + heads_over_time / static_cast<double>(c.heads) * (of(true) - of(false));
   }
   AttentionInputs dense;
   Tensor temporal;

@@ -89,6 +89,10 @@ inline const std::vector<BlockSparseCase>& block_sparse_bench_cases() {
       {"wan_14b_720p_20_tail", 8, 75600, 75600, 128, 300, 1000, .20, true, uneven, DType::bf16,
        true},
       {"wan_14b_720p_30", 8, 75600, 75600, 128, 300, 1000, .30, false, uneven, DType::bf16, true},
+      {"hunyuan_720p_20_tail", 8, 118800, 118800, 128, 400, 1000, .20, true, uneven, DType::bf16,
+       true},
+      {"cosmos_704p_20_tail", 8, 56320, 56320, 128, 400, 1000, .20, true, uneven, DType::bf16,
+       true},
   };
   return cases;
 }

@@ -5,6 +5,7 @@
 
 #include "core/transfer.h"
 #include "ops/band_attention.h"
+#include "ops/band_density.h"
 #include "ops/band_mask.h"
 #include "ops/band_profile.h"
 #include "ops/kmeans_seed.h"
@@ -17,23 +18,6 @@ std::int64_t band_width(double density, std::int64_t tokens, std::int64_t text_t
   if (left <= 0) return 0;
   const double video = all - static_cast<double>(text_tokens);
   return static_cast<std::int64_t>(std::ceil(video * (1 - std::sqrt(1 - std::min(left, 1.0)))));
-}
-
-double band_density(std::int64_t frames, std::int64_t positions, std::int64_t width,
-                    std::int64_t text_tokens, bool temporal) {
-  const std::int64_t video = frames * positions;
-  const std::int64_t all = video + text_tokens;
-  std::int64_t pairs = all * all - video * video;
-  for (std::int64_t place = 0; place < video; ++place) {
-    const std::int64_t low = std::max<std::int64_t>(0, place - width);
-    const std::int64_t high = std::min(video, place + width + 1);
-    // Keys of the first frame inside [0, end) of the head's order.
-    const auto sinks_before = [&](std::int64_t end) {
-      return temporal ? (end + frames - 1) / frames : std::min(end, positions);
-    };
-    pairs += high - low + positions - (sinks_before(high) - sinks_before(low));
-  }
-  return static_cast<double>(pairs) / (static_cast<double>(all) * static_cast<double>(all));
 }
 
 void SpatiotemporalAttention::profile(const HeadsCall& call, std::int64_t width,
@@ -65,8 +49,10 @@ void SpatiotemporalAttention::run_heads(const HeadsCall& call, Context& context)
   const std::int64_t positions = static_cast<std::int64_t>(call.grid[1]) * call.grid[2];
   const std::int64_t width =
       band_width(options().density.value_or(1), call.tokens(), call.text_tokens());
-  const double spatial_density = band_density(frames, positions, width, call.text_tokens(), false);
-  const double temporal_density = band_density(frames, positions, width, call.text_tokens(), true);
+  const double spatial_density =
+      ops::band_density(frames, positions, width, call.text_tokens(), false);
+  const double temporal_density =
+      ops::band_density(frames, positions, width, call.text_tokens(), true);
   const TensorView temporal = context.arena.tensor(DType::u8, {call.heads()});
   if (spatial_density == 1 && temporal_density == 1) {
     clear(temporal, context);

@@ -29,9 +29,4 @@ class SpatiotemporalAttention : public SparseMethod {
 /// the video's N tokens, with s' what is left of the density after the text's share; at least 0.
 std::int64_t band_width(double density, std::int64_t tokens, std::int64_t text_tokens);
 
-/// Share of the pairs of a sequence inside a band (either kind of head): the band, the first frame
-/// as a sink, and all pairs of text.
-double band_density(std::int64_t frames, std::int64_t positions, std::int64_t width,
-                    std::int64_t text_tokens, bool temporal);
-
 }  // namespace sparsevid

@@ -7,6 +7,7 @@
 
 #include "attention/default_options.h"
 #include "attention/methods/attention_example.h"
+#include "ops/band_density.h"
 #include "ops/band_mask.h"
 #include "testing/compare.h"
 
@@ -121,7 +122,7 @@ TEST(BandDensity, counts_the_pairs_of_the_mask) {
       double pairs = 0;
       for (int i = 0; i < 68; ++i)
         for (int j = 0; j < 68; ++j) pairs += mask.sees(i, j) ? 1 : 0;
-      EXPECT_DOUBLE_EQ(band_density(6, 10, width, 8, temporal), pairs / (68 * 68));
+      EXPECT_DOUBLE_EQ(ops::band_density(6, 10, width, 8, temporal), pairs / (68 * 68));
     }
   }
 }
