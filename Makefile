@@ -64,6 +64,7 @@ layers:
 	python3 tools/check_layers_test.py
 	python3 tools/synthetic_checkpoint_test.py
 	python3 tools/check_kernels_test.py
+	python3 tools/sanitize_gpu_test.py
 	python3 tools/check_layers.py
 
 format-check:
