@@ -351,8 +351,7 @@ void choose_clusters(const ChooseClustersParams& params, Context& context) {
   const cudaStream_t stream = stream_of(context);
   const int key_bytes =
       p.shared && p.at_least <= 0 ? 0 : p.sorted * static_cast<int>(sizeof(Weight));
-  check(cudaFuncSetAttribute(choose_rows, cudaFuncAttributeMaxDynamicSharedMemorySize, key_bytes),
-        "choose_clusters");
+  allow_shared_memory(choose_rows, key_bytes, "choose_clusters");
   choose_rows<<<dim3(p.q_clusters, p.heads), kThreads, key_bytes, stream>>>(p);
   if (p.shared && params.priority.numel() > 0) {
     auto* threshold = context.arena.array<Threshold>(1);

@@ -190,16 +190,12 @@ void cluster_order(const ClusterOrderParams& params, const int* resting, Context
   const cudaStream_t stream = stream_of(context);
   const int counter_bytes = sort.clusters * static_cast<int>(sizeof(int));
   if (sort.pieces > 0) {
-    check(cudaFuncSetAttribute(count_labels, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               counter_bytes),
-          "cluster_order");
+    allow_shared_memory(count_labels, counter_bytes, "cluster_order");
     count_labels<<<dim3(sort.pieces, heads), 256, counter_bytes, stream>>>(sort);
   }
   place_pieces<<<heads, kScanThreads, 0, stream>>>(sort);
   if (sort.pieces > 0) {
-    check(cudaFuncSetAttribute(place_tokens, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               warps * counter_bytes),
-          "cluster_order");
+    allow_shared_memory(place_tokens, warps * counter_bytes, "cluster_order");
     place_tokens<<<dim3(sort.pieces, heads), warps * 32, warps * counter_bytes, stream>>>(sort);
   }
   check_launch("cluster_order");

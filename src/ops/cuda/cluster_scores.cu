@@ -160,9 +160,7 @@ void cluster_scores(const ClusterScoresParams& params, Context& context) {
     p.dim = static_cast<int>(params.q.size(2));
     p.at_once = queries_at_once(params);
     const auto bytes = static_cast<int>(shared_bytes(p.at_once, p.k_clusters, p.dim));
-    check(cudaFuncSetAttribute(cluster_scores_kernel<T>,
-                               cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
-          "cluster_scores");
+    allow_shared_memory(cluster_scores_kernel<T>, bytes, "cluster_scores");
     const int blocks = p.q_order == nullptr ? ceil_div(p.q_clusters, p.at_once) : p.q_clusters;
     cluster_scores_kernel<<<dim3(blocks, static_cast<unsigned>(params.q.size(0))), kThreads, bytes,
                             stream_of(context)>>>(p);

@@ -350,7 +350,7 @@ bool try_launch(NormRows p, std::string_view op, const Context& context) {
   if (threads > Share::kMostThreads || bytes > device_facts().shared_memory_per_block) return false;
   if (kRotate && threads * kUnit % (2 * p.half_head) != 0) return false;
   const auto kernel = norm_rows_kernel<In, Out, kStatistic, kRotate, Share>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), op);
+  allow_shared_memory(kernel, bytes, op);
   std::int64_t blocks;
   if constexpr (kWholeBlock) {
     p.block_distance = p.block_rows = rows_of_block(kStatistic, p.dim);

@@ -247,16 +247,9 @@ std::size_t neighbour_bytes(std::int64_t clusters, std::int64_t dim) {
          kClustersAtOnce * sizeof(float);
 }
 
-template <typename Kernel>
-void allow_shared(Kernel kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(bytes)),
-        "round_clusters");
-}
-
 void launch_neighbours(const RoundProblem& p, int heads, cudaStream_t stream) {
   const std::size_t bytes = neighbour_bytes(p.clusters, p.dim);
-  allow_shared(find_neighbours, bytes);
+  allow_shared_memory(find_neighbours, bytes, "round_clusters");
   find_neighbours<<<dim3(ceil_div(p.clusters, kClustersAtOnce), heads), kNearThreads, bytes,
                     stream>>>(p);
   check_launch("round_clusters");
@@ -265,7 +258,7 @@ void launch_neighbours(const RoundProblem& p, int heads, cudaStream_t stream) {
 template <typename T, int kWidth>
 void launch_costs(const RoundProblem& p, const TensorView& x, cudaStream_t stream) {
   const std::size_t bytes = (kNear + 1) * static_cast<std::size_t>(p.dim) * sizeof(float);
-  allow_shared(find_costs<T, kWidth>, bytes);
+  allow_shared_memory(find_costs<T, kWidth>, bytes, "round_clusters");
   find_costs<T, kWidth>
       <<<dim3(p.clusters, static_cast<unsigned>(x.size(0))), kCostThreads, bytes, stream>>>(
           p, device_pointer<const T>(x), x.stride(0), x.stride(1));
@@ -295,7 +288,7 @@ void launch_costs(const RoundProblem& p, const TensorView& x, cudaStream_t strea
 /// is one for each warp.
 void launch_auction(const RoundProblem& p, int heads, cudaStream_t stream) {
   const std::size_t bytes = AuctionRound::kWords * word_of_each(p.clusters) + word_of_each(1);
-  allow_shared(auction_kernel, bytes);
+  allow_shared_memory(auction_kernel, bytes, "round_clusters");
   int of_multiprocessor = 0;
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&of_multiprocessor, auction_kernel,
                                                       kAuctionThreads, bytes),
@@ -365,7 +358,7 @@ void round_clusters(const RoundClustersParams& params, Context& context) {
   launch_neighbours(p, static_cast<int>(heads), stream);
   launch_costs(p, params.x, stream);
   const std::size_t bytes = word_of_each(clusters);
-  allow_shared(open_auction, bytes);
+  allow_shared_memory(open_auction, bytes, "round_clusters");
   const auto head_blocks = static_cast<unsigned>(heads);
   open_auction<<<head_blocks, kRoundThreads, bytes, stream>>>(p);
   check_launch("round_clusters");

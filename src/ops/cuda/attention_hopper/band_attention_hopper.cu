@@ -269,9 +269,7 @@ void run(const BandAttentionParams& params, Context& context) {
 
   constexpr int kSharedBytes = sizeof(BandShared<Tile>);
   static_assert(kSharedBytes <= 227 * 1024);
-  static const cudaError_t allowed = cudaFuncSetAttribute(
-      band_attention<Tile>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-  check(allowed, "band_attention");
+  allow_shared_memory(band_attention<Tile>, kSharedBytes, "band_attention");
   const int pieces = a.heads * (a.outside_pieces + a.video_pieces);
   band_attention<Tile>
       <<<std::min(pieces, device_facts().multiprocessors), Tile::kThreads, kSharedBytes, stream>>>(
@@ -294,15 +292,9 @@ double filled(const BandAttentionParams& params) {
 }  // namespace
 
 std::string band_attention_hopper_refusal(const BandAttentionParams& params, const Context&) {
-  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
-  if (params.q.dtype() != DType::bf16) return "bf16 only";
-  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
-  if (!(params.scale > 0)) return "scale is not positive";
   if (params.frames - 1 > (params.q.size(2) == 128 ? LongTile128::kKeys : Tile64::kKeys))
     return "more frames than a tile has keys";
-  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
-    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
-  return {};
+  return hopper_attention_refusal(params);
 }
 
 void band_attention_hopper(const BandAttentionParams& params, Context& context) {

@@ -274,13 +274,7 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
 
 std::string block_sparse_attention_hopper_refusal(const BlockSparseAttentionParams& params,
                                                   const Context&) {
-  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
-  if (params.q.dtype() != DType::bf16) return "bf16 only";
-  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
-  if (!(params.scale > 0)) return "scale is not positive";
-  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
-    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
-  return {};
+  return hopper_attention_refusal(params);
 }
 
 void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Context& context) {

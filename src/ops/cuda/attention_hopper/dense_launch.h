@@ -31,9 +31,7 @@ void launch_dense(const AttentionParams& params, cudaStream_t stream) {
 
   constexpr int kSharedBytes = sizeof(AttentionShared<Tile>);
   const auto kernel = dense_attention<Tile, kCluster>;
-  static const cudaError_t allowed =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-  check(allowed, "attention");
+  allow_shared_memory(kernel, kSharedBytes, "attention");
   const int blocks = std::min(a.groups, device_facts().multiprocessors / kCluster) * kCluster;
   launch_in_clusters(kernel, {dim3(blocks), kCluster, Tile::kThreads, kSharedBytes}, a, stream,
                      "attention");

@@ -285,9 +285,7 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
   constexpr int kSharedBytes = sizeof(SparseShared8<Tile>);
   static_assert(kSharedBytes <= 227 * 1024 && kWorkRows8 == Tile::kRows);
   const auto kernel = block_sparse_8bit<Tile, kPolynomialsOf16, kKeepEvery>;
-  static const cudaError_t allowed =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-  check(allowed, "block_sparse_attention_8bit");
+  allow_shared_memory(kernel, kSharedBytes, "block_sparse_attention_8bit");
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const int first = heads * chunk / chunks;
     const int count = heads * (chunk + 1) / chunks - first;
@@ -308,14 +306,8 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
 
 std::string block_sparse_attention_8bit_hopper_refusal(const BlockSparseAttention8bitParams& params,
                                                        const Context&) {
-  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
-  if (params.q.dtype() != DType::bf16) return "bf16 only";
-  if (params.q.size(2) != 64 && params.q.size(2) != 128) return "head_dim is not 64 or 128";
-  if (!(params.scale > 0)) return "scale is not positive";
   if (params.k.size(1) == 0) return "there are no keys";
-  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
-    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
-  return {};
+  return hopper_attention_refusal(params);
 }
 
 void block_sparse_attention_8bit_hopper(const BlockSparseAttention8bitParams& params,

@@ -23,9 +23,7 @@ void launch_dense_8bit(const Attention8bitParams& params, Context& context) {
 
   constexpr int kSharedBytes = sizeof(Shared8<Tile>);
   const auto kernel = dense_attention_8bit<Tile, kCluster, kPolynomialsOf16, kKeepEvery>;
-  static const cudaError_t allowed =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-  check(allowed, "attention_8bit");
+  allow_shared_memory(kernel, kSharedBytes, "attention_8bit");
   for (int first = 0; first < heads; first += heads_at_once) {
     const Arena::Scope scope_of_part(context.arena);
     const int count = std::min(heads_at_once, heads - first);

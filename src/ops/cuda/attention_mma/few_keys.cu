@@ -113,9 +113,7 @@ void launch(const DenseProblem& problem, std::int64_t heads, cudaStream_t stream
           (kRounds * Tiles::kBlocks * static_cast<std::int64_t>(device_facts().multiprocessors)),
       1, kMostTiles);
   const auto kernel = few_keys_kernel<Tiles>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kStreamBytes<Tiles>),
-        "attention");
+  allow_shared_memory(kernel, kStreamBytes<Tiles>, "attention");
   const dim3 grid(static_cast<unsigned>(ceil_div<std::int64_t>(tiles, tiles_of_block)),
                   static_cast<unsigned>(heads));
   kernel<<<grid, kAttentionThreads, kStreamBytes<Tiles>, stream>>>(

@@ -38,7 +38,7 @@ void launch_tiles(const char* op, const typename Source::Problem& problem, dim3 
                   std::size_t extra_bytes, cudaStream_t stream) {
   const auto kernel = attention_tiles<Tiles, Source>;
   const int bytes = Tiles::kBytes + static_cast<int>(extra_bytes);
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), op);
+  allow_shared_memory(kernel, bytes, op);
   kernel<<<grid, kAttentionThreads, bytes, stream>>>(problem);
   check_launch(op);
 }

@@ -141,8 +141,7 @@ void launch(const Bf16Product& product, cudaStream_t stream) {
                            static_cast<int>(out.size(2)),
                            static_cast<int>(a.size(2))};
   const auto kernel = bf16_product_kernel<T, kDeep>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
-        "attention: product in bf16");
+  allow_shared_memory(kernel, kBytes, "attention: product in bf16");
   const dim3 grid(static_cast<unsigned>(ceil_div<std::int64_t>(out.size(1), kSide)),
                   static_cast<unsigned>(ceil_div<std::int64_t>(out.size(2), kSide)),
                   static_cast<unsigned>(out.size(0)));

@@ -158,8 +158,7 @@ template <int kDim, int kTile>
 void launch_scores(const ScoreArguments& a, int heads, cudaStream_t stream) {
   constexpr int kSharedBytes = sizeof(ScoreShared<kDim, kTile>);
   const auto kernel = score_kernel<kDim, kTile>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
-        "cluster_scores");
+  allow_shared_memory(kernel, kSharedBytes, "cluster_scores");
   const dim3 blocks(a.blocks * ceil_div(a.most_chunks, a.chunks_of_block), heads);
   launch_in_clusters(kernel, {blocks, a.blocks, kScoreThreads, kSharedBytes}, a, stream,
                      "cluster_scores");

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -18,6 +19,14 @@ inline cudaStream_t stream_of(const Context& context) {
 void check(cudaError_t status, std::string_view op);
 /// The status of the launch before; what a kernel does wrong later shows at the next wait.
 inline void check_launch(std::string_view op) { check(cudaGetLastError(), op); }
+
+/// Lets each block of the kernel ask for so many bytes of shared memory.
+template <typename... Arguments>
+void allow_shared_memory(void (*kernel)(Arguments...), std::size_t bytes, std::string_view op) {
+  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        op);
+}
 
 /// Of the device in use, read once.
 struct DeviceFacts {

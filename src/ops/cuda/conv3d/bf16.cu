@@ -169,8 +169,7 @@ void launch(const ConvProblem& p, const Context& context) {
   constexpr int kColumns = kWarpColumns * kWarpsAcross;
   constexpr int kBytes = kStages * stage_bytes<kColumns>();
   const auto kernel = conv_bf16_kernel<kWarpRows, kWarpColumns, kWarpsAcross>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
-        "conv3d");
+  allow_shared_memory(kernel, kBytes, "conv3d");
   const auto blocks = static_cast<unsigned>(ceil_div(p.pixels, std::int64_t{kPixels}) *
                                             ceil_div(p.columns, kColumns));
   kernel<<<blocks, kThreads, kBytes, stream_of(context)>>>(p);

@@ -40,9 +40,7 @@ void launch(const TensorView& x, const TensorView& packed, ConvTiles p, const Co
                           Shape{packed.size(1), p.channels, 1}, packed.device());
   const CUtensorMap weight_map = box_map(by_tap, {kDepth, 1, kColumns / kCluster});
   constexpr int kBytes = sizeof(Shared<kColumns>) + 1024;  // stages want an alignment of 1024
-  check(cudaFuncSetAttribute(conv_kernel<kColumns>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kBytes),
-        "conv3d");
+  allow_shared_memory(conv_kernel<kColumns>, kBytes, "conv3d");
   const int clusters =
       std::min(p.pixel_pairs * p.column_tiles, device_facts().multiprocessors / kCluster);
   conv_kernel<kColumns>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "ops/cuda/attention_hopper/refusal.h"
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/launch.h"
 #include "ops/cuda/common/tensor_map.h"
@@ -35,12 +36,6 @@ Problem problem_of(const AttentionParams& params, int keys_of_tile) {
   return p;
 }
 
-template <typename Kernel>
-void allow_shared(Kernel kernel, int bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
-        "attention");
-}
-
 template <class Tile>
 void launch_one_tile(const AttentionParams& params, int most_tiles_of_item,
                      const Context& context) {
@@ -55,7 +50,7 @@ void launch_one_tile(const AttentionParams& params, int most_tiles_of_item,
                                    most_tiles_of_item);
   items.count = ceil_div(items.tiles_per_head, items.tiles_of_item) * p.heads;
   constexpr int kBytes = sizeof(OneTileShared<Tile>);
-  allow_shared(one_tile_kernel<Tile>, kBytes);
+  allow_shared_memory(one_tile_kernel<Tile>, kBytes, "attention");
   one_tile_kernel<Tile>
       <<<std::min(items.count, multiprocessors), Tile::kThreads, kBytes, stream_of(context)>>>(
           p, items);
@@ -69,7 +64,7 @@ void launch_several_tiles(const AttentionParams& params, const Context& context)
   groups.per_head = ceil_div(p.q_len, Tile::kRows);
   groups.count = groups.per_head * p.heads;
   constexpr int kBytes = sizeof(SeveralTilesShared);
-  allow_shared(several_tiles_kernel, kBytes);
+  allow_shared_memory(several_tiles_kernel, kBytes, "attention");
   several_tiles_kernel<<<std::min(groups.count, device_facts().multiprocessors), Tile::kThreads,
                          kBytes, stream_of(context)>>>(p, groups);
   check_launch("attention");
@@ -78,15 +73,10 @@ void launch_several_tiles(const AttentionParams& params, const Context& context)
 }  // namespace
 
 std::string few_keys_hopper_refusal(const AttentionParams& params, const Context&) {
-  if (device_facts().compute_capability != 90) return "needs compute capability 9.0";
-  if (params.q.dtype() != DType::bf16) return "bf16 only";
   if (params.q.size(2) != kHeadDim) return "head_dim is not 128";
   if (params.k.size(1) == 0 || params.k.size(1) > kMostKeys) return "no keys, or more than 512";
   if (params.bias.defined()) return "a bias of queries and keys";
-  if (!(params.scale > 0)) return "scale is not positive";
-  for (const TensorView* view : {&params.q, &params.k, &params.v, &params.out})
-    if (std::string reason = head_rows_refusal(*view); !reason.empty()) return reason;
-  return {};
+  return hopper_attention_refusal(params);
 }
 
 void few_keys_hopper(const AttentionParams& params, Context& context) {

@@ -224,9 +224,7 @@ void launch_row_products(const Job& job, std::string_view op, const Context& con
   using Memory = RowProductMemory<Job>;
   static_assert(Memory::kStages >= 2);
   if (job.items == 0) return;
-  check(cudaFuncSetAttribute(row_products<Job>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             Memory::kBytes),
-        op);
+  allow_shared_memory(row_products<Job>, Memory::kBytes, op);
   const int blocks = std::min(job.items, device_facts().multiprocessors);
   row_products<Job><<<blocks, kRowProductThreads, Memory::kBytes, stream_of(context)>>>(job);
   check_launch(op);

@@ -22,8 +22,7 @@ void launch_product(const TensorView& x, const TensorView& weight, ProductProble
   const CUtensorMap x_map = matrix_map(x, kRows);
   const CUtensorMap weight_map = matrix_map(weight, kColumns / kCluster);
   const auto kernel = product_kernel<kFp8, Out, kActivation>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
-        op);
+  allow_shared_memory(kernel, kSharedBytes, op);
   const int clusters =
       std::min(p.row_pairs * p.column_tiles, device_facts().multiprocessors / kCluster);
   kernel<<<static_cast<unsigned>(clusters * kCluster), kThreads, kSharedBytes,
