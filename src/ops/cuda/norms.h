@@ -1,4 +1,4 @@
-// Norms over rows: of the transformer and the text encoder (norm_rows.cu), and of the VAE, whose
+// Norms over rows: of the transformer and the text encoder (norm_rows/), and of the VAE, whose
 // rows are short (channel_norm.cu).
 #pragma once
 
