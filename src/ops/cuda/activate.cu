@@ -1,3 +1,4 @@
+// Activations, with or without a factor. Bound: memory, as elementwise_loop.h.
 #include "ops/cuda/common/activation.h"
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/elementwise_loop.h"

@@ -1,6 +1,6 @@
 // The problem: rows of 96 to 384 channels, up to 32 million of them (the last level of a 480p
-// clip). Plan: 2^n lanes share a row, 16 bytes a lane and pack, such that at most 3 packs cover the
-// row:
+//   clip).
+// Plan: 2^n lanes share a row, 16 bytes a lane and pack, such that at most 3 packs cover the row:
 //   96 channels in bf16 are 4 lanes of 3 packs. Lanes stay in their channels and keep gamma in
 //   registers; a group of lanes walks over rows. Sums go through shuffles alone.
 // Bound: memory; 48 bytes a thread on their way at 96 channels, 48 KiB for each multiprocessor.

@@ -1,3 +1,4 @@
+// Choosing the pairs of clusters to compute, on the GPU.
 #pragma once
 
 #include <string>

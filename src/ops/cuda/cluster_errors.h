@@ -1,3 +1,4 @@
+// What leaving clusters of keys to their means would cost, on the GPU.
 #pragma once
 
 #include "ops/cluster_errors.h"

@@ -1,8 +1,8 @@
 // A stable counting sort of each head's tokens by cluster.
 //
 // The problem: 40 heads x 75,600 labels, 300 to 1,000 clusters; 24 MB in and out, 6 us at the
-// bandwidth. Plan: pieces of 4,096 tokens count their labels; one block a head turns the counts
-// into the place
+//   bandwidth.
+// Plan: pieces of 4,096 tokens count their labels; one block a head turns the counts into the place
 //   where each piece's members of each cluster begin; the pieces then place their tokens. A warp
 //   owns 512 neighbouring tokens and a row of counters in shared memory and walks through them in
 //   order, 32 at a time: lanes of the same label find each other by match.any. No atomic decides a

@@ -1,3 +1,4 @@
+// Tokens sorted by cluster, on the GPU.
 #pragma once
 
 #include <string>

@@ -1,9 +1,9 @@
 // The mass that queries give each cluster of keys, in f32.
 //
 // Plan: one block a cluster of queries, or eight clusters where queries are centroids. It takes
-// eight
-//   queries at a time: each thread computes their logits for its own clusters of keys into shared
-//   memory, each warp the sum of one query's masses, and each thread adds what its clusters get.
+//   eight queries at a time: each thread computes their logits for its own clusters of keys into
+//   shared memory, each warp the sum of one query's masses, and each thread adds what its clusters
+//   get.
 // Shared memory: 9 floats a cluster of keys, 36 KB for 1,000; fewer queries at a time for more.
 // Bound: reading the means from L1 and L2; 3 GFLOP for 40 x 300 centroids. For every query of a
 //   video it is the fallback of cluster_scores_hopper.

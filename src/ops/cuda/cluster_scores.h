@@ -1,3 +1,4 @@
+// The mass that queries give each cluster of keys, on any GPU.
 #pragma once
 
 #include <string>

@@ -1,3 +1,4 @@
+// Means and variances of the members of clusters, on the GPU.
 #pragma once
 
 #include "ops/cluster_statistics.h"

@@ -1,3 +1,4 @@
+// Convolutions on any GPU.
 #pragma once
 
 #include "ops/conv3d.h"

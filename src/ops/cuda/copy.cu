@@ -5,8 +5,7 @@
 //   - the last axis contiguous on both sides: a thread for each 16 bytes of a row, or for fewer
 //     where alignment asks for it;
 //   - another axis contiguous on one side: tiles of 32 x 32 through shared memory, so that both
-//   sides
-//     move whole lines;
+//     sides move whole lines;
 //   - else a thread for each element.
 //   The second has f32 to bf16 and back among its types, the last has all; the others only move.
 // Shared memory: one tile, 32 rows of 33 elements.

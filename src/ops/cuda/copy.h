@@ -1,3 +1,4 @@
+// Copies between tensors of any strides and types, on the GPU.
 #pragma once
 
 #include "ops/copy.h"

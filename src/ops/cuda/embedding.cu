@@ -1,3 +1,4 @@
+// Plan: a block for each row, an element a thread; a prompt has at most some hundred rows.
 #include "ops/cuda/embedding.h"
 
 #include "ops/cuda/common/elements.h"

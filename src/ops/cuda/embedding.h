@@ -1,3 +1,4 @@
+// Rows of a table by their numbers, on the GPU.
 #pragma once
 
 #include "ops/embedding.h"

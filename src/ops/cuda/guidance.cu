@@ -1,3 +1,4 @@
+// Classifier-free guidance. Bound: memory, as elementwise_loop.h.
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/elementwise_loop.h"
 #include "ops/cuda/elementwise.h"

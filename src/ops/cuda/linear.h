@@ -1,3 +1,4 @@
+// Linear layers by cuBLASLt, and by a plain kernel where it refuses.
 #pragma once
 
 #include "ops/linear.h"

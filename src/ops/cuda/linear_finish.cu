@@ -1,3 +1,6 @@
+// Plan: a thread for each 4 sums, which are read once. Bound: memory.
+// The plain product, a thread for each output that reads its row and column, is for sizes that the
+// library refuses.
 #include "ops/cuda/linear_finish.h"
 
 #include <algorithm>

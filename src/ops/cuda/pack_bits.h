@@ -1,3 +1,4 @@
+// Labels and choices packed into few bits and unpacked, on the GPU.
 #pragma once
 
 #include "ops/pack_bits.h"

@@ -1,3 +1,4 @@
+// The share of pairs that a choice of clusters computes, on the GPU.
 #pragma once
 
 #include "ops/pair_density.h"

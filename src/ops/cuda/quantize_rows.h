@@ -1,3 +1,4 @@
+// Rows in fp8 with a scale for each, on the GPU.
 #pragma once
 
 #include "ops/quantize_rows.h"

@@ -1,3 +1,4 @@
+// T5's bias of relative positions, on the GPU.
 #pragma once
 
 #include "ops/relative_position_bias.h"

@@ -1,3 +1,4 @@
+// Clusters whose sizes are rounded to multiples, on the GPU.
 #pragma once
 
 #include "ops/round_clusters.h"

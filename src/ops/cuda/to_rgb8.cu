@@ -1,3 +1,4 @@
+// Pixels from -1 to 1 as bytes. Bound: memory, as elementwise_loop.h.
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/elementwise_loop.h"
 #include "ops/cuda/elementwise.h"

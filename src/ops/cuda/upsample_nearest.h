@@ -1,3 +1,4 @@
+// Frames of twice the height and width, on the GPU.
 #pragma once
 
 #include "ops/upsample_nearest.h"

@@ -1,11 +1,9 @@
 // The problem: 4 heads q_len k_len head_dim operations, 117 TFLOP for 40 x 75,600 x 128, with K and
-// V
-//   of a head (39 MB there) read once for every 128 query rows.
+//   V of a head (39 MB there) read once for every 128 query rows.
 // Plan of warps: one warpgroup loads (one thread of it issues the copies of the tensor copy
-// engine),
-//   the others compute 64 query rows each: 2 at head_dim 128, 3 at 64. They take turns at issuing
-//   products (attend.h). Two blocks of a cluster share their keys at head_dim 128: each copies half
-//   of a tile to both, which halves the traffic out of the L2 cache.
+//   engine), the others compute 64 query rows each: 2 at head_dim 128, 3 at 64. They take turns at
+//   issuing products (attend.h). Two blocks of a cluster share their keys at head_dim 128: each
+//   copies half of a tile to both, which halves the traffic out of the L2 cache.
 // Order: a grid as large as the chip walks over the query tiles head by head, so that all blocks
 //   read the keys of one head at a time; the L2 cache is asked to keep those.
 // Shared memory: queries and two tiles each of keys and values, 224 KiB at head_dim 128 (192 keys a

@@ -20,6 +20,7 @@
 
 #include "ops/cuda/attention_hopper/attend.h"
 #include "ops/cuda/attention_hopper/band_tiles.h"
+#include "ops/cuda/attention_hopper/refusal.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/launch.h"

@@ -23,11 +23,11 @@
 #include <type_traits>
 
 #include "ops/cuda/attention_hopper/attend.h"
+#include "ops/cuda/attention_hopper/refusal.h"
 #include "ops/cuda/attention_hopper/sparse_load.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/common/launch.h"
-#include "ops/cuda/common/tensor_map.h"
 
 namespace sparsevid::ops::cuda {
 namespace {

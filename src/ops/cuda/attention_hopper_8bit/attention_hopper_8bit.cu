@@ -1,13 +1,12 @@
 // The problem: as attention_hopper/attention_hopper.cu, with half the bytes and twice the rate of
-// the
-//   tensor cores, so that the exponentials (16 a cycle and multiprocessor) take as long as the
+//   the tensor cores, so that the exponentials (16 a cycle and multiprocessor) take as long as the
 //   products.
 // Plan of warps: one warpgroup loads, two compute 64 query rows each, which stay in registers. Two
 //   blocks of a cluster copy half of each tile of keys and values to both.
 // Before it: three passes over the inputs round them and lay them out (prepare.h), for as many
 //   heads at a time as 640 MiB of scratch hold.
-// Shared memory: two tiles each of keys and values of 192 keys, 101 KiB, and 68 KiB of f32 sums; at
-//   head_dim 64, without clusters, of 256 keys, 69 KiB, and 36 KiB.
+// Shared memory: two tiles each of keys and values of 192 keys, 99 KiB, and 68 KiB of f32 sums; at
+//   head_dim 64, without clusters, of 256 keys, 68 KiB, and 36 KiB.
 // Bound: tensor cores and special function units, 1,584 and 1,344 cycles for 128 queries and 192
 //   keys, of 2,885; then the chain of a warpgroup's logits, softmax and output.
 // Measured and tried: docs/kernels/2026-11-21-8bit-attention.md.

@@ -18,12 +18,12 @@
 
 #include <algorithm>
 
+#include "ops/cuda/attention_hopper/refusal.h"
 #include "ops/cuda/attention_hopper/store_rows.h"
 #include "ops/cuda/attention_hopper/tile_stream.h"
 #include "ops/cuda/attention_hopper/work_slots.h"
 #include "ops/cuda/attention_hopper_8bit/attend.h"
 #include "ops/cuda/attention_hopper_8bit/sparse_plan.h"
-#include "ops/cuda/common/tensor_map.h"
 #include "ops/cuda/common/tma.h"
 
 namespace sparsevid::ops::cuda {

@@ -2,9 +2,8 @@
 // the correction of the means after it.
 //
 // Plan: what is taken from keys may be any vector near their mean: that of about a thousand of
-// them.
-//   Sums, least and largest of the values in pieces of tokens; then one kernel that adds the pieces
-//   up.
+//   them. Sums, least and largest of the values in pieces of tokens; then one kernel that adds the
+//   pieces up.
 // Bound: memory.
 #pragma once
 

@@ -1,3 +1,4 @@
+// Band attention as products, with what a query does not see masked.
 #include "ops/band_mask.h"
 #include "ops/cuda/attention_products/attention_products.h"
 #include "ops/cuda/attention_products/product_attention.h"

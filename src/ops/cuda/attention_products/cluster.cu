@@ -1,3 +1,5 @@
+// Block-sparse attention as products: keys of clusters that are not chosen are masked, the means
+// behind all keys where their cluster is.
 #include "ops/cuda/attention_products/attention_products.h"
 #include "ops/cuda/attention_products/product_attention.h"
 

@@ -1,3 +1,4 @@
+// Dense attention as products, with any bias.
 #include "ops/cuda/attention_products/attention_products.h"
 #include "ops/cuda/attention_products/product_attention.h"
 

@@ -1,3 +1,4 @@
+// Plan: a warp for each row. Bound: memory.
 #include "ops/cuda/attention_products/float_rows.h"
 
 #include "ops/cuda/common/elements.h"

@@ -1,3 +1,4 @@
+// The mass that queries give each cluster of keys, with Hopper's tensor cores.
 #pragma once
 
 #include <string>

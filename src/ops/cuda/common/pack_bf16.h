@@ -1,3 +1,4 @@
+// Two floats as bf16 in one register.
 #pragma once
 
 #include <cuda_bf16.h>

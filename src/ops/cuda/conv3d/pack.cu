@@ -1,3 +1,5 @@
+// A convolution's weights and inputs as its kernels take them: weights as [columns, taps,
+// channels], once a model; channels filled up to a multiple, where a layer has few.
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/launch.h"
 #include "ops/cuda/conv3d/problem.h"

@@ -1,3 +1,4 @@
+// Starts the kernel of kernel.h: which sides a tile of pixels has, and how many columns.
 #include "ops/cuda/conv3d_hopper/conv3d.h"
 
 #include <algorithm>

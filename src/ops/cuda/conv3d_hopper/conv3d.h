@@ -1,3 +1,4 @@
+// Convolutions with Hopper's tensor cores.
 #pragma once
 
 #include "ops/conv3d.h"

@@ -1,6 +1,5 @@
 // The problem: 3 x 3 x 3 windows over 96 to 384 channels and up to 1.6 million pixels at a time:
-// 2592
-//   to 10368 products for each output, 274 TFLOP for a 480p clip of 81 frames.
+//   2592 to 10368 products for each output, 274 TFLOP for a 480p clip of 81 frames.
 // Plan: tiles of 256 pixels (16 x 16 of one frame, or other sides where they waste less) x 192
 //   columns, or 96. A step is one tap of the window and up to 64 channels: the copy engine fetches
 //   the tile's pixels, moved by the tap, as one box, and writes zeros for what lies outside, which

@@ -1,3 +1,4 @@
+// Which kernel takes how many keys: one_tile.h, several_tiles.h.
 #include "ops/cuda/few_keys_hopper/few_keys.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// k-means of rows on any GPU.
 #pragma once
 
 #include "ops/kmeans.h"

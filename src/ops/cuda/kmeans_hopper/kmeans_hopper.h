@@ -1,3 +1,4 @@
+// k-means with Hopper's tensor cores.
 #pragma once
 
 #include <string>

@@ -1,3 +1,4 @@
+// Linear layers in bf16 by product.h.
 #include "ops/cuda/linear_hopper/linear.h"
 
 #include "ops/cuda/linear_hopper/launch.h"

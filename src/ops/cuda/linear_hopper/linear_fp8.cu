@@ -1,3 +1,4 @@
+// Linear layers in fp8 by product.h.
 #include "ops/cuda/linear_hopper/linear_fp8.h"
 
 #include "ops/cuda/linear_hopper/launch.h"

@@ -1,3 +1,4 @@
+// Linear layers in fp8 with Hopper's tensor cores.
 #pragma once
 
 #include "ops/linear_fp8.h"

@@ -1,8 +1,7 @@
 // out = activation(row_scale column_scale (x weight^T) + bias) with x and weight in bf16 or fp8.
 //
 // The problem: [75600, 5120] x [5120, 5120]^T in bf16 is 4.0 TFLOP; weights and activations are
-// read
-//   from memory once, from L2 often.
+//   read from memory once, from L2 often.
 // Plan: tiles of 128 rows x 256 columns, 128 bytes of the sum (64 bf16, 128 fp8) at a time.
 //   Warpgroup 0 gives up its registers; one thread of it keeps the copy engine four steps ahead.
 //   Warpgroups 1 and 2 take 64 rows each: m64n256 products from shared memory into 128 registers,
