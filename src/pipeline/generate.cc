@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <charconv>
 #include <exception>
 #include <new>
 #include <optional>
@@ -172,10 +173,16 @@ class Run {
     check_size(recipe_, settings_.height, settings_.width, settings_.frames);
     metadata = std::move(file.metadata);
     const auto fps = metadata.find("fps");
-    if (!options_.fps && fps != metadata.end()) settings_.fps = std::atof(fps->second.c_str());
-    require(settings_.fps > 0 && settings_.fps <= 1000, ErrorKind::bad_file,
-            "{}: metadata fps: expected a positive number, found '{}'", options_.from_latents,
-            fps == metadata.end() ? "" : fps->second);
+    if (!options_.fps && fps != metadata.end()) {
+      // Not strtod, which takes the decimal point of the caller's locale.
+      const char* const end = fps->second.data() + fps->second.size();
+      const auto read = std::from_chars(fps->second.data(), end, settings_.fps);
+      require(read.ec == std::errc() && read.ptr == end && settings_.fps > 0 &&
+                  settings_.fps <= kMaxFps,
+              ErrorKind::bad_file,
+              "{}: metadata fps: expected more than 0 and up to {}, found '{}'",
+              options_.from_latents, kMaxFps, fps->second);
+    }
     metadata["fps"] = fmt::format("{}", settings_.fps);
     return std::move(file.latents);
   }

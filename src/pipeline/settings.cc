@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kMaxSteps = 1000;
 constexpr double kMaxGuidance = 100;
-constexpr double kMaxFps = 240;
 constexpr int kFp8Capability = 90;
 
 Device device_of(const std::string& name) {

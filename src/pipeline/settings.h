@@ -15,6 +15,8 @@ namespace sparsevid {
 
 class Recipe;
 
+constexpr double kMaxFps = 240;
+
 struct Settings {
   std::string prompt;
   std::string negative_prompt;

@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from support import CliTest, PROGRAM, PROMPT, SMALL, TINY, read_header
+from support import CliTest, PROGRAM, PROMPT, SMALL, TINY, read_header, write_header
 
 MIB = 1 << 20
 
@@ -120,6 +120,19 @@ class Generate(CliTest):
         self.assert_success(result)
         compare = self.run_cli("compare", "--json", first, again)
         self.assertEqual(json.loads(compare.stdout)["identical_frames"], 5)
+
+    def test_latents_whose_frame_rate_is_no_number(self):
+        latents = self.folder / "kept.safetensors"
+        self.assert_success(self.generate("--save-latents", latents, output=self.folder / "first"))
+        header, data = read_header(latents)
+        for fps in ("16 a second", "23,976", "-1", "nan", ""):
+            with self.subTest(fps=fps):
+                header["__metadata__"]["fps"] = fps
+                write_header(latents, header, data)
+                words = ["generate", "-m", TINY, "--from-latents", latents, "-o", self.folder / "clip.mp4"]
+                self.assert_refused(self.run_cli(*words), "kept.safetensors", f"found '{fps}'")
+                result = self.run_cli(*words, "--fps", "8", "--output", self.folder / "again")
+                self.assert_success(result)
 
     def test_save_latents_without_a_name_writes_beside_the_output(self):
         self.assert_success(self.generate("--save-latents"))
