@@ -1,5 +1,6 @@
 #include "io/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -110,6 +111,14 @@ std::vector<std::string> Json::keys() const {
   if (!value_->is_object()) return result;
   for (const auto& [key, value] : value_->items()) result.push_back(key);
   return result;
+}
+
+void Json::expect_keys(std::span<const std::string_view> known) const {
+  require(value_->is_object(), ErrorKind::bad_file, "{}: expected an object, found {}", where_,
+          describe(*value_));
+  for (const auto& key : keys())
+    require(std::find(known.begin(), known.end(), key) != known.end(), ErrorKind::bad_file,
+            "{}: key '{}': expected one of {}", where_, one_line(key), fmt::join(known, ", "));
 }
 
 namespace {

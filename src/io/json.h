@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ class Json {
   bool has(std::string_view key) const;
   /// The keys of this object, sorted; of any other value: none.
   std::vector<std::string> keys() const;
+  /// Throws unless this is an object that has no keys but these.
+  void expect_keys(std::span<const std::string_view> known) const;
 
   /// Whole numbers in [min, max]; 3.0 counts as whole, 3.5 and true do not.
   int get_int(std::string_view key, int min, int max) const;

@@ -38,10 +38,10 @@ TEST(ModelFolder, ListsItsComponentsAndTheirConfigs) {
 TEST(ModelFolder, ReadsOurOwnDefaultsWhenThereAreSome) {
   const TemporaryFolder folder;
   folder.write("model_index.json", kIndex);
-  folder.write("sparsevid.json", R"({"steps": 20})");
+  folder.write("sparsevid.json", R"({"num_inference_steps": 20})");
   const ModelFolder model(folder.path());
   ASSERT_TRUE(model.defaults().has_value());
-  EXPECT_EQ(model.defaults()->get_int("steps", 1, 100), 20);
+  EXPECT_EQ(model.defaults()->get_int("num_inference_steps", 1, 100), 20);
 }
 
 TEST(ModelFolder, FoldersThatAreNoPipelineAreNamed) {

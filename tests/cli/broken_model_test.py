@@ -179,6 +179,11 @@ class BrokenModel(CliTest):
         self.edit_tensors(model, VAE, change)
         self.assert_both_refuse(model, "decoder.conv_in.weight")
 
+    def test_recommendations_that_nobody_reads(self):
+        model = self.copy_model()
+        (model / "sparsevid.json").write_text('{"steps": 20}')
+        self.assert_both_refuse(model, "sparsevid.json", "'steps'", "num_inference_steps")
+
     def test_a_wrong_shape_names_both(self):
         model = self.copy_model()
 

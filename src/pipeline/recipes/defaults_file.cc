@@ -1,10 +1,21 @@
 #include "pipeline/recipes/defaults_file.h"
 
+#include <array>
+#include <string_view>
+
 #include "base/error.h"
 
 namespace sparsevid {
 
+namespace {
+
+constexpr std::array<std::string_view, 7> kKeys = {
+    "height", "width", "num_frames", "fps", "num_inference_steps", "guidance_scale", "attention"};
+
+}  // namespace
+
 void apply_defaults_file(const Json& json, const RecipeLimits& limits, RecipeDefaults& defaults) {
+  json.expect_keys(kKeys);
   const int multiple = limits.size_multiple;
   defaults.height = json.get_int("height", defaults.height, multiple, limits.max_side);
   defaults.width = json.get_int("width", defaults.width, multiple, limits.max_side);

@@ -47,6 +47,8 @@ TEST(DefaultsFile, ValuesTheModelCannotMakeAreRefused) {
     return error_of(ErrorKind::bad_file, [&] { defaults_from(text); });
   };
   EXPECT_THAT(refused(R"({"height": 100})"), ::testing::HasSubstr("100"));
+  EXPECT_THAT(refused(R"({"steps": 20})"), ::testing::HasSubstr("'steps'"));
+  EXPECT_THAT(refused("[320]"), ::testing::HasSubstr("expected an object"));
   EXPECT_THAT(refused(R"({"num_frames": 80})"), ::testing::HasSubstr("num_frames"));
   EXPECT_THAT(refused(R"({"num_inference_steps": 0})"),
               ::testing::HasSubstr("num_inference_steps"));
