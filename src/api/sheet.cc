@@ -26,6 +26,21 @@ std::vector<Image> evenly_spaced(const std::string& clip, int columns, std::vect
   return frames;
 }
 
+/// A sheet in the place of a clip, or among its frames, would end the clip.
+void check_sheet_path(const std::filesystem::path& png, const std::vector<std::string>& clips) {
+  require(png.extension() == ".png", ErrorKind::bad_input,
+          "sheet: expected a name that ends in .png, found {}", png.string());
+  check_output_path(png);
+  const auto folder = png.has_parent_path() ? png.parent_path() : ".";
+  for (const auto& clip : clips) {
+    std::error_code unknown;
+    require(!std::filesystem::equivalent(clip, png, unknown) &&
+                !std::filesystem::equivalent(clip, folder, unknown),
+            ErrorKind::bad_input, "sheet: expected a file that is no part of {}, found {}", clip,
+            png.string());
+  }
+}
+
 std::string label_of(const std::string& clip) {
   const Metadata metadata = read_video_metadata(clip);
   const auto attention = metadata.find("attention");
@@ -41,7 +56,7 @@ void write_sheet(const std::vector<std::string>& clips, int columns, const std::
     require(!clips.empty() && columns >= 1, ErrorKind::bad_input,
             "sheet: expected clips and at least one column, found {} and {}", clips.size(),
             columns);
-    check_output_path(png);
+    check_sheet_path(png, clips);
     std::vector<Image> cells;
     std::vector<int> numbers;
     SheetLayout layout;

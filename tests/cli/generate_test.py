@@ -196,6 +196,18 @@ class Generate(CliTest):
         self.assertIn("mean", result.stdout)
         self.assertTrue(sheet.read_bytes().startswith(b"\x89PNG"))
 
+    def test_a_sheet_takes_the_place_of_nothing_it_shows(self):
+        for name in ("a.mp4", "frames"):
+            self.assert_success(self.generate(output=self.folder / name))
+        clip, frame = self.folder / "a.mp4", self.folder / "frames/frame_0000.png"
+        for sheet in (clip, frame, self.folder / "frames/new.png", self.folder / "sheet.jpg"):
+            with self.subTest(sheet=sheet.name):
+                result = self.run_cli("compare", clip, self.folder / "frames", "--sheet", sheet)
+                self.assertEqual(result.returncode, 2, result.stdout)
+                self.assertIn(sheet.name, result.stderr)
+        again = self.run_cli("compare", clip, clip, "--json")
+        self.assertEqual(json.loads(again.stdout)["identical_frames"], 5)
+
     def test_compare_refuses_clips_of_another_length(self):
         self.assert_success(self.generate(output=self.folder / "a"))
         self.assert_success(self.generate("--frames", "9", output=self.folder / "b"))
