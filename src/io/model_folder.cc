@@ -46,8 +46,8 @@ const char* other_kind(const fs::path& folder) {
 
 Json read_index(const fs::path& path) {
   std::error_code error;
-  require(!path.empty() && fs::exists(path, error), ErrorKind::bad_file, "{}: no such model folder",
-          path.string());
+  require(!path.empty(), ErrorKind::bad_file, "expected a model folder, found an empty path");
+  require(fs::exists(path, error), ErrorKind::bad_file, "{}: no such model folder", path.string());
   require(fs::is_directory(path, error), ErrorKind::bad_file,
           "{}: expected a model folder as diffusers saves it, found a file", path.string());
   require(!fs::is_empty(path, error) && !error, ErrorKind::bad_file,

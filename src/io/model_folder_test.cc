@@ -52,7 +52,7 @@ TEST(ModelFolder, FoldersThatAreNoPipelineAreNamed) {
   EXPECT_EQ(open(folder / "none"), (folder / "none").string() + ": no such model folder");
   EXPECT_EQ(open(folder.path()),
             folder.path().string() + ": the model folder is empty or cannot be listed");
-  open("");
+  EXPECT_EQ(open(""), "expected a model folder, found an empty path");
   EXPECT_NE(open(folder.write("file", "x")).find("found a file"), std::string::npos);
   EXPECT_EQ(open(folder.path()), folder.path().string() +
                                      ": expected a diffusers pipeline folder with "
