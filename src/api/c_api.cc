@@ -155,6 +155,10 @@ sparsevid::GenerateOptions convert(const sparsevid_generate_options& from,
   to.offload = offload(number_of(from.offload));
   to.threads = from.threads;
   to.attention = text(from.attention);
+  if (from.attention_settings == nullptr && from.attention_setting_count > 0)
+    throw sparsevid::Error(ErrorKind::bad_input, "attention_settings: expected " +
+                                                     std::to_string(from.attention_setting_count) +
+                                                     " of them, found NULL");
   for (std::size_t i = 0; i < from.attention_setting_count; ++i)
     to.attention_settings[text(from.attention_settings[i].name)] = from.attention_settings[i].value;
   to.report = text(from.report);

@@ -65,6 +65,10 @@ TEST_F(CApi, ErrorsAreValuesWithAMessage) {
   options_.frames = 5;
   options_.prompt = nullptr;
   EXPECT_EQ(sparsevid_generate(handle_, &options_), SPARSEVID_BAD_INPUT);
+  options_.prompt = "a fox";
+  options_.attention_setting_count = 1;
+  EXPECT_EQ(sparsevid_generate(handle_, &options_), SPARSEVID_BAD_INPUT);
+  EXPECT_THAT(sparsevid_last_error(handle_), ::testing::HasSubstr("attention_settings"));
   EXPECT_EQ(sparsevid_generate(handle_, nullptr), SPARSEVID_BAD_INPUT);
   EXPECT_EQ(sparsevid_generate(nullptr, &options_), SPARSEVID_BAD_INPUT);
 }
