@@ -54,6 +54,16 @@ bool is_subcommand(CLI::App& app, const std::string& word) {
   return false;
 }
 
+/// "sparsevid bench attention --help": of what was given as far as it is known.
+std::string help_command(const CLI::App& app) {
+  std::string command = "sparsevid";
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    command += " " + at->get_name();
+  }
+  return command + " --help";
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Video from text with diffusion transformers and sparse attention.", "sparsevid");
   app.set_version_flag("--version", std::string("sparsevid ") + version());
@@ -74,7 +84,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return complain(std::string(error.what()) + "; see sparsevid --help", kBadInput);
+    return complain(std::string(error.what()) + "; see " + help_command(app), kBadInput);
   }
   return code;
 }

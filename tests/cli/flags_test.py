@@ -21,7 +21,9 @@ class Flags(CliTest):
         self.assert_refused(self.run_cli("paint"), "paint")
 
     def test_unknown_flag(self):
-        self.assert_refused(self.generate("--colour", "red"), "--colour")
+        self.assert_refused(self.generate("--colour", "red"), "--colour", "see sparsevid generate --help")
+        self.assert_refused(self.run_cli("bench", "attention", "--colour"), "see sparsevid bench attention --help")
+        self.assert_refused(self.run_cli("--colour"), "see sparsevid --help")
 
     def test_missing_model_and_output(self):
         self.assert_refused(self.run_cli("generate", "-p", PROMPT, "-o", "x.mp4"), "--model")
