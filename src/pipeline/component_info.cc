@@ -1,6 +1,7 @@
 #include "pipeline/component_info.h"
 
 #include "base/error.h"
+#include "io/one_line.h"
 
 namespace sparsevid {
 
@@ -10,7 +11,7 @@ ComponentInfo describe_component(
   ComponentInfo info;
   info.name = name;
   const auto found = folder.components().find(name);
-  if (found != folder.components().end()) info.class_name = found->second;
+  if (found != folder.components().end()) info.class_name = one_line(found->second);
   try {
     const Checkpoint checkpoint(folder.component(name));
     info.bytes = checkpoint.total_bytes();
@@ -24,6 +25,8 @@ ComponentInfo describe_component(
   } catch (const Error& error) {
     info.problems.push_back(error.what());
   }
+  // They hold names out of files and go to a terminal.
+  for (auto& problem : info.problems) problem = one_line(problem, std::string::npos);
   return info;
 }
 

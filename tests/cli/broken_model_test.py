@@ -48,6 +48,20 @@ class BrokenModel(CliTest):
         self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
         self.assertNotIn("\x1b", result.stderr)
 
+    def test_names_out_of_files_send_nothing_to_the_terminal(self):
+        model = self.copy_model()
+
+        def change(header):
+            header["one\nline\x1b[31m"] = header.pop("decoder.conv_in.bias")
+
+        self.edit_tensors(model, VAE, change)
+        self.edit_json(model / "model_index.json", vae=["diffusers", "Auto\x1b[32m\nencoder"])
+        result = self.run_cli("inspect", model)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("one?line", result.stdout)
+        self.assertIn("encoder", result.stdout)
+        self.assertNotIn("\x1b", result.stdout + result.stderr)
+
     def test_wan_2_2_is_refused_by_name(self):
         for changes in ({"transformer_2": ["diffusers", "WanTransformer3DModel"]},
                         {"expand_timesteps": True}):
