@@ -5,6 +5,7 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "io/atomic_file.h"
 #include "pipeline/attention_choice.h"
 #include "pipeline/recipe.h"
 
@@ -175,6 +176,13 @@ std::string attention_dtype(const Settings& settings) {
   return settings.attention.method == "svg1" ? fmt::format("8bit, bands in {}", dtype) : "8bit";
 }
 
+/// The name of a folder also when it is written as "." or with a slash at its end.
+std::string name_of(const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto whole = std::filesystem::absolute(folder, error).lexically_normal();
+  return without_trailing_slash(error ? folder : whole).filename().string();
+}
+
 }  // namespace
 
 Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
@@ -196,7 +204,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"offload", to_string(settings.offload)},
       {"attention_dtype", attention_dtype(settings)},
       {"scheduler", recipe.scheduler().class_name()},
-      {"model", recipe.folder().filename().string()},
+      {"model", name_of(recipe.folder())},
       {"family", std::string(recipe.family())},
   };
   for (const auto& [name, value] : describe(settings.attention)) text[name] = value;

@@ -72,6 +72,13 @@ class Generate(CliTest):
         self.assertTrue(any(kernel["op"] == "linear" for kernel in data["kernels"]))
         self.assertGreater(data["memory"]["peak_bytes"], 0)
 
+    def test_the_model_has_its_name_however_its_folder_is_written(self):
+        report = self.folder / "run.json"
+        for model, here in ((f"{TINY}/", None), (".", TINY), (f"{TINY}/vae/..", None)):
+            with self.subTest(model=model):
+                self.assert_success(self.generate("--report", report, model=model, cwd=here))
+                self.assertEqual(json.loads(report.read_text())["settings"]["model"], TINY.name)
+
     def test_the_trace_says_when_it_ran(self):
         trace, report = self.folder / "trace.json", self.folder / "run.json"
         self.assert_success(self.generate("--trace", trace, "--report", report))
