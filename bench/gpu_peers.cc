@@ -5,10 +5,13 @@
 //     -Wl,--start-group $B/ops/{dispatch,ref,cpu,cuda}/*.a $B/core/*.a $B/base/*.a -Wl,--end-group
 //     -L/usr/local/cuda/lib64 -lcudart_static -lcublasLt -ldnnl -lfmt -lspdlog -lgomp
 //
+// On a machine without a GPU they take the host's pointers, so that the program can be tried there.
 // Tensors of tokens are [tokens, heads, head_dim] in bf16, as models hold them.
 #include <cstdio>
 #include <exception>
 
+#include "core/context.h"
+#include "core/device.h"
 #include "ops/band_attention.h"
 #include "ops/block_sparse_attention.h"
 #include "ops/cluster_order.h"
@@ -20,15 +23,15 @@ using namespace sparsevid;
 namespace {
 
 Context& context() {
-  static Context gpu(Device::cuda);
-  return gpu;
+  static Context used(cuda_unavailable().empty() ? Device::cuda : Device::cpu);
+  return used;
 }
-TensorView on_gpu(void* data, DType dtype, const Shape& shape) {
-  return data == nullptr ? TensorView() : TensorView(data, dtype, shape, Device::cuda);
+TensorView tensor(void* data, DType dtype, const Shape& shape) {
+  return TensorView(data, dtype, shape, context().device);
 }
 TensorView tokens(void* data, long heads, long count, long dim) {
   return TensorView(data, DType::bf16, Shape{heads, count, dim}, Shape{dim, heads * dim, 1},
-                    Device::cuda);
+                    context().device);
 }
 template <typename Run>
 int run(const Run& op) {
@@ -54,9 +57,9 @@ int ours_kmeans(void* x, void* centroids, void* labels, void* counts, long heads
     p.max_iterations = iterations;
     p.warm_start = warm_start != 0;
     p.tolerance = 0;
-    p.centroids = on_gpu(centroids, DType::f32, {heads, clusters, dim});
-    p.labels = on_gpu(labels, DType::i32, {heads, count});
-    p.counts = on_gpu(counts, DType::i32, {heads, clusters});
+    p.centroids = tensor(centroids, DType::f32, {heads, clusters, dim});
+    p.labels = tensor(labels, DType::i32, {heads, count});
+    p.counts = tensor(counts, DType::i32, {heads, clusters});
     ops::kmeans(p, context());
   });
 }
@@ -65,8 +68,8 @@ int ours_cluster_order(void* labels, void* order, void* offsets, long heads, lon
                        long clusters) {
   return run([&] {
     ops::cluster_order(
-        {on_gpu(labels, DType::i32, {heads, count}), on_gpu(order, DType::i32, {heads, count}),
-         on_gpu(offsets, DType::i32, {heads, clusters + 1})},
+        {tensor(labels, DType::i32, {heads, count}), tensor(order, DType::i32, {heads, count}),
+         tensor(offsets, DType::i32, {heads, clusters + 1})},
         context());
   });
 }
@@ -75,10 +78,10 @@ int ours_round_clusters(void* x, void* centroids, void* order, void* offsets, vo
                         long heads, long count, long dim, long clusters, int multiple) {
   return run([&] {
     ops::round_clusters(
-        {tokens(x, heads, count, dim), on_gpu(centroids, DType::f32, {heads, clusters, dim}),
-         on_gpu(order, DType::i32, {heads, count}),
-         on_gpu(offsets, DType::i32, {heads, clusters + 1}), multiple,
-         on_gpu(labels, DType::i32, {heads, count})},
+        {tokens(x, heads, count, dim), tensor(centroids, DType::f32, {heads, clusters, dim}),
+         tensor(order, DType::i32, {heads, count}),
+         tensor(offsets, DType::i32, {heads, clusters + 1}), multiple,
+         tensor(labels, DType::i32, {heads, count})},
         context());
   });
 }
@@ -93,11 +96,11 @@ int ours_block_sparse(void* q, void* k, void* v, void* out, void* q_order, void*
     p.k = tokens(k, heads, count, dim);
     p.v = tokens(v, heads, count, dim);
     p.out = tokens(out, heads, count, dim);
-    p.q_order = on_gpu(q_order, DType::i32, {heads, count});
-    p.k_order = on_gpu(k_order, DType::i32, {heads, count});
-    p.q_offsets = on_gpu(q_offsets, DType::i32, {heads, q_clusters + 1});
-    p.k_offsets = on_gpu(k_offsets, DType::i32, {heads, k_clusters + 1});
-    p.chosen = on_gpu(chosen, DType::u8, {heads, q_clusters, k_clusters});
+    p.q_order = tensor(q_order, DType::i32, {heads, count});
+    p.k_order = tensor(k_order, DType::i32, {heads, count});
+    p.q_offsets = tensor(q_offsets, DType::i32, {heads, q_clusters + 1});
+    p.k_offsets = tensor(k_offsets, DType::i32, {heads, k_clusters + 1});
+    p.chosen = tensor(chosen, DType::u8, {heads, q_clusters, k_clusters});
     p.scale = scale;
     ops::block_sparse_attention(p, context());
   });
@@ -114,7 +117,7 @@ int ours_band(void* q, void* k, void* v, void* out, void* temporal, long heads, 
     p.out = tokens(out, heads, count, dim);
     p.frames = frames;
     p.positions = positions;
-    p.temporal = on_gpu(temporal, DType::u8, {heads});
+    p.temporal = tensor(temporal, DType::u8, {heads});
     p.width = width;
     p.scale = scale;
     ops::band_attention(p, context());
