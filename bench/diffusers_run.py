@@ -7,8 +7,10 @@ is compared with. Prints one JSON object.
 
 `first_step_seconds` counts from the start of this program to the end of the first denoising step: importing the
 libraries, loading all parts onto the GPU, encoding the prompts and the step. The clip ends as an array in memory; it is
-not written to a file. `peak_gib` is what PyTorch had allocated at most, weights included. Weights go straight to the
-GPU (--load direct), or over the host as most examples do it (--load to).
+not written to a file. `step_seconds` is the median of the steps after the first, which under --compile waits for the
+compiler; `compiled` then says of how many graphs, and how often one broke off. `peak_gib` is what PyTorch had
+allocated at most, weights included. Weights go straight to the GPU (--load direct), or over the host as most examples
+do it (--load to).
 
 A baseline is the fastest of what is offered here: also try --attention flash and --compile.
 
@@ -21,6 +23,7 @@ STARTED = time.perf_counter()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
+import statistics  # noqa: E402
 
 import diffusers  # noqa: E402
 import torch  # noqa: E402
@@ -115,11 +118,18 @@ def main():
             generator=torch.Generator("cpu").manual_seed(0), callback_on_step_end=after_step, output_type="np",
         ).frames  # fmt: skip
     total = watch.end("decoding")
+    facts = {"step_seconds": round(statistics.median(steps[1:]), 3)} if len(steps) > 1 else {}
+    if arguments.compile:
+        counters = torch._dynamo.utils.counters
+        graphs = counters["stats"]["unique_graphs"]
+        if graphs == 0:
+            raise RuntimeError("nothing was compiled")
+        facts["compiled"] = {"graphs": graphs, "graph_breaks": sum(counters["graph_break"].values())}
     print(json.dumps({
         "case": f"whole run {arguments.frames} x {arguments.height} x {arguments.width}, {arguments.steps} steps, "
                 f"guidance {arguments.guidance:g}, {arguments.dtype}, decoding in {arguments.vae_dtype}",
         "seconds": {**watch.stages, "total": round(total, 3)},
-        "seconds_of_steps": steps,
+        "seconds_of_steps": steps, **facts,
         "first_step_seconds": round(first, 3),
         "frames": list(clip.shape),
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if watch.cuda else None,
