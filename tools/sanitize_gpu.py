@@ -173,8 +173,9 @@ class Sweep:
         timer.join()
         if running and self.left() > 0:
             end("took too long" if time.monotonic() > patience[0] else f"died with {process.returncode}")
-        elif left == tests and self.left() > 0:
-            print(f"{tool}: no test began: {''.join(lines[-5:]).strip()}", file=sys.stderr)
+        elif left == tests and self.left() > 0:  # nor will others
+            self.deadline = time.monotonic()
+            print(f"{tool}: no test began: {''.join(lines[:5]).strip()}", file=sys.stderr)
         return left
 
     def stop_late(self, process, patience):

@@ -28,6 +28,8 @@ if "--gtest_list_tests" in sys.argv:
 arguments = sys.argv[1:]
 with open({log!r}, "a") as log:
     print(*arguments, file=log)
+if {says!r}:
+    print("no GPU"); sys.exit(1)
 for test in arguments[-1].split("=", 1)[1].split(":"):
     print("[ RUN      ] " + test, flush=True)
     if test in {sleeps!r}: time.sleep(60)
@@ -45,13 +47,13 @@ class SanitizeGpu(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def sweep(self, *flags, sleeps=(), dies=(), reports=None, fails=()):
+    def sweep(self, *flags, sleeps=(), dies=(), reports=None, fails=(), says=""):
         """(exit status, output, commands) of the program over a fake tool."""
         log = self.folder / "log"
         log.write_text("")
         fake, binary = self.folder / "fake", self.folder / "tests"
         text = FAKE.format(python=sys.executable, log=str(log), sleeps=list(sleeps), dies=list(dies),
-                           reports=reports or {}, fails=list(fails))  # fmt: skip
+                           reports=reports or {}, fails=list(fails), says=says)  # fmt: skip
         fake.write_text(text)
         fake.chmod(0o755)
         if not binary.exists():
@@ -59,7 +61,7 @@ class SanitizeGpu(unittest.TestCase):
             binary.chmod(0o755)
         done = subprocess.run([sys.executable, sanitize_gpu.__file__, str(binary), "--sanitizer", str(fake), "--state",
                                str(self.folder / "state"), "--jobs", "2", *flags], capture_output=True, text=True)
-        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stderr, says)
         return done.returncode, done.stdout, log.read_text().splitlines()
 
     def results(self, tool):
@@ -112,6 +114,13 @@ class SanitizeGpu(unittest.TestCase):
         self.assertEqual(len(commands), 1)
         for test in before:
             self.assertNotIn(test, commands[0])
+
+    def test_where_no_test_begins_it_says_why_and_stops(self):
+        status, output, commands = self.sweep("--tools", "memcheck", "--batch", "1", "--jobs", "1",
+                                              says="memcheck: no test began: no GPU\n")  # fmt: skip
+        self.assertEqual(status, 1)
+        self.assertEqual(len(commands), 1)
+        self.assertRegex(output, r"memcheck +5 +0 +0 +0 +0 +5 ")
 
     def test_results_of_another_binary_do_not_count(self):
         self.sweep("--tools", "memcheck")
