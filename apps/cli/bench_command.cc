@@ -72,6 +72,10 @@ void add_bench(CLI::App& app, int& /*exit_code*/) {
   };
   add_count("--heads", size.heads, "Heads", 1024);
   add_count("--tokens", size.tokens, "Tokens", 1 << 22);
+  attention->add_option("--text-tokens", size.text_tokens, "Of these, text behind the video")
+      ->check(whole_number(0, 1 << 20))
+      ->type_name("N")
+      ->default_str("0");
   add_count("--head-dim", size.head_dim, "Head dimension", 256);
   add_count("--steps", size.steps, "Denoising steps to average over", 1000);
   attention->add_option("--density", size.density, "Share of the query-key pairs")

@@ -32,6 +32,7 @@ struct AttentionBenchOptions {
   std::string method = "semantic-tail";
   int heads = 8;
   int tokens = 16384;
+  int text_tokens = 0;  ///< of these, behind the video's
   int head_dim = 128;
   double density = 0.25;
   int query_clusters = 0;  ///< 0: the method's own for this many tokens

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 
 #include "api/bench_video.h"
@@ -38,6 +39,20 @@ std::array<int, 3> grid_of(int tokens) {
   return grid;
 }
 
+/// [1, tokens, heads, head_dim]: text is noise.
+Tensor video_and_text(const AttentionBenchOptions& options, const std::array<int, 3>& grid,
+                      std::uint64_t seed, DType dtype) {
+  Tensor video = video_tensor(grid, options.heads, options.head_dim, seed, dtype);
+  if (options.text_tokens == 0) return video;
+  const Tensor text =
+      random_tensor({1, options.text_tokens, options.heads, options.head_dim}, seed, dtype);
+  Tensor both(dtype, {1, options.tokens, options.heads, options.head_dim});
+  auto* bytes = both->as<std::uint8_t>();
+  std::memcpy(bytes, video->data(), video->bytes());
+  std::memcpy(bytes + video->bytes(), text->data(), text->bytes());
+  return both;
+}
+
 /// Queries, keys and values in the model's order of memory, [1, tokens, heads, head_dim] seen as
 /// [1, heads, tokens, head_dim].
 struct Inputs {
@@ -46,9 +61,8 @@ struct Inputs {
     const Shape shape = {1, options.tokens, options.heads, options.head_dim};
     const auto make = [&](std::uint64_t seed) {
       return moved_to(context.device,
-                      options.data == "normal"
-                          ? random_tensor(shape, seed, dtype)
-                          : video_tensor(grid, options.heads, options.head_dim, seed, dtype),
+                      options.data == "normal" ? random_tensor(shape, seed, dtype)
+                                               : video_and_text(options, grid, seed, dtype),
                       context);
     };
     q = make(1);
@@ -76,10 +90,16 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
           ErrorKind::bad_input,
           "--heads, --tokens, --head-dim, --steps: expected at least 1, found {}, {}, {}, {}",
           options.heads, options.tokens, options.head_dim, options.steps);
+  require(options.text_tokens >= 0 && options.text_tokens < options.tokens, ErrorKind::bad_input,
+          "--text-tokens: expected fewer than the {} tokens, found {}", options.tokens,
+          options.text_tokens);
   const DType dtype = options.dtype == "bf16" ? DType::bf16 : DType::f32;
   require(options.data == "video" || options.data == "normal", ErrorKind::bad_input,
           "--data: expected video or normal, found '{}'", options.data);
-  const TokenLayout layout = {grid_of(options.tokens), {{Role::video, 0, options.tokens}}};
+  const int video_tokens = options.tokens - options.text_tokens;
+  TokenLayout layout = {grid_of(video_tokens), {{Role::video, 0, video_tokens}}};
+  if (options.text_tokens > 0)
+    layout.segments.push_back({Role::text, video_tokens, options.text_tokens});
   const Inputs inputs(options, layout.grid, dtype, context);
 
   AttentionOptions settings = default_options(options.method, "", 0);
@@ -137,8 +157,9 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
   const double seconds = total / options.steps;
   const double pairs = static_cast<double>(options.tokens) * options.tokens;
   const double operations = 4 * pairs * options.heads * options.head_dim;
-  const std::string size =
+  std::string size =
       fmt::format("{} {}x{}x{}", options.dtype, options.heads, options.tokens, options.head_dim);
+  if (options.text_tokens > 0) size += fmt::format(", {} of text", options.text_tokens);
   std::vector<BenchResult> results;
   results.push_back(result_of("attention", "dense " + size, dense_seconds));
   results.back().tflops = operations / dense_seconds * 1e-12;

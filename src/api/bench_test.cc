@@ -44,6 +44,39 @@ TEST(Bench, HasRowsOfBothOpsIn8BitsForGpusThatComputeThem) {
   EXPECT_GT(sparse, 0);
 }
 
+std::vector<BenchResult> results_of(const AttentionBenchOptions& attention) {
+  std::vector<BenchResult> results;
+  bench_attention(attention, on_cpu(""), [&](const BenchResult& r) { results.push_back(r); });
+  return results;
+}
+
+TEST(Bench, ComputesAllPairsOfTextInASparseMethod) {
+  AttentionBenchOptions attention;
+  attention.method = "svg1";
+  attention.heads = 2;
+  attention.tokens = 600;
+  attention.head_dim = 64;
+  attention.density = .3;
+  attention.steps = 1;
+  const auto density_of = [](const std::vector<BenchResult>& results) {
+    const std::string& name = results.at(1).name;
+    return std::stod(name.substr(name.find("density ") + 8));
+  };
+  attention.text_tokens = 300;
+  const auto with_text = results_of(attention);
+  EXPECT_THAT(with_text.at(0).name, HasSubstr("2x600x64, 300 of text"));
+  EXPECT_GE(density_of(with_text), .75);
+  attention.text_tokens = 0;
+  EXPECT_LT(density_of(results_of(attention)), .5);
+}
+
+TEST(Bench, RefusesMoreTextThanTokens) {
+  AttentionBenchOptions attention;
+  attention.tokens = 50;
+  attention.text_tokens = 50;
+  EXPECT_THROW(results_of(attention), Error);
+}
+
 TEST(Bench, AsksOnlyTheImplementationsOfTheDevice) {
   const ops::Attention8bitInputs one({"", 1, 1, 1});
   const ops::ImplementationList<ops::Attention8bitParams>& all =
