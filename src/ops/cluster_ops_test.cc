@@ -169,6 +169,20 @@ TEST(ClusterScores, take_as_many_clusters_of_keys_as_there_are) {
   }
 }
 
+// There the queries of all heads are dealt out too, in shares that end inside of heads.
+TEST(ClusterScores, take_as_many_queries_of_several_heads) {
+  const Tensor q = random_tensor({3, 250, 64}, 2, DType::bf16);
+  const Ordered queries = ordered(3, 250, 9, 3);
+  const Ordered keys = ordered(3, 900, 290, 4);
+  const Tensor k_mean = random_tensor({3, 290, 64}, 5, DType::f32, {.mean = 2});
+  const Tensor expected = expected_scores(q, queries, k_mean, keys.offsets, .25, 9);
+  const Tensor scores(DType::f32, {3, 9, 290});
+  with_each_implementation(
+      cluster_scores_implementations(),
+      ClusterScoresParams{q, queries.order, queries.offsets, k_mean, keys.offsets, .25, scores},
+      [&] { EXPECT_TRUE(close(scores, expected, 8e-3)); });
+}
+
 TEST(ClusterScores, take_centroids_as_queries_too) {
   const Tensor q = random_tensor({2, 11, 32}, 2);
   Ordered each{Tensor(DType::i32, {2, 11}), {}, {}};
