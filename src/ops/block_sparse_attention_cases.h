@@ -70,6 +70,8 @@ inline const std::vector<BlockSparseCase>& block_sparse_test_cases() {
       {"large_query_clusters_no_tail", 2, 1500, 700, 128, 4, 40, .3, false},
       {"large_query_clusters_small_key_clusters", 2, 1300, 90, 128, 4, 30, .5},
       {"large_query_clusters_nothing_chosen", 2, 900, 90, 128, 3, 7, 0, false},
+      {"long_lists", 1, 150, 6000, 128, 3, 60, .8},
+      {"long_lists_64", 1, 150, 5000, 64, 3, 60, .8, false},
       {"huge_logits", 2, 200, 190, 64, 4, 9, .4, true, uneven, DType::bf16, false, 3000},
       {"huge_logits_f32", 2, 200, 190, 64, 4, 9, .4, true, uneven, DType::f32, false, 3000},
   };
