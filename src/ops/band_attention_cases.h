@@ -85,8 +85,9 @@ struct BandInputs {
     const auto of = [&](bool temporal) {
       return band_density(c.frames, c.positions, c.width, c.before + c.behind, temporal);
     };
-    const auto heads_over_time = static_cast<double>(c.heads / 2);
-    return of(false) + heads_over_time / static_cast<double>(c.heads) * (of(true) - of(false));
+    const std::int64_t heads_over_time = c.heads / 2;
+    return of(false) + static_cast<double>(heads_over_time) / static_cast<double>(c.heads) *
+                           (of(true) - of(false));
   }
   AttentionInputs dense;
   Tensor temporal;
