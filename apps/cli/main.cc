@@ -96,7 +96,9 @@ int main(int argc, char** argv) {
   using namespace sparsevid::cli;
   fill_closed_streams();
   let_waiting_threads_sleep(argv);
+  // Writing that fails is an error with a message, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const sparsevid::Error& error) {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import time
@@ -167,6 +168,15 @@ class Generate(CliTest):
         for flag in ("--report", "--trace"):
             result = self.generate(flag, self.folder / "nowhere" / "run.json")
             self.assert_refused(result, "nowhere")
+
+    def test_a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_broken(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        result = self.generate("--quiet", preexec_fn=limit)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("clip.mp4", result.stderr)
+        self.assertEqual(self.names(), ["clip.latents.safetensors"])
 
     def test_an_output_format_we_do_not_write(self):
         self.assert_refused(self.generate(output=self.folder / "clip.avi"), ".avi")
