@@ -100,6 +100,12 @@ fs::path without_trailing_slash(const fs::path& path) {
 void check_output_path(const fs::path& path) {
   const auto target = behind_links(without_trailing_slash(path));
   require(!target.empty(), ErrorKind::bad_input, "output: expected a path, found nothing");
+  std::error_code unknown;
+  const auto found = fs::status(path, unknown).type();
+  require(found == fs::file_type::regular || found == fs::file_type::directory ||
+              found == fs::file_type::not_found || found == fs::file_type::none,
+          ErrorKind::bad_input, "{}: expected a file, found a device, pipe or socket",
+          path.string());
   const auto folder = folder_of(target);
   std::error_code error;
   const auto status = fs::status(folder, error);
@@ -112,14 +118,10 @@ void check_output_path(const fs::path& path) {
           "{}: expected {} to be a folder, found a file", path.string(), folder.string());
   require(access(folder.c_str(), W_OK | X_OK) == 0, ErrorKind::bad_input,
           "{}: the output folder {} is not writable", path.string(), folder.string());
-  const auto found = fs::status(path, error).type();
   require(path.has_filename() && found != fs::file_type::directory, ErrorKind::bad_input,
           "{}: expected the name of a file, found a folder", path.string());
   require(found != fs::file_type::none, ErrorKind::bad_input, "{}: cannot be looked at: {}",
-          path.string(), error.message());
-  require(found == fs::file_type::not_found || found == fs::file_type::regular,
-          ErrorKind::bad_input, "{}: expected a file, found a device, pipe or socket",
-          path.string());
+          path.string(), unknown.message());
   check_name(path, target);
   check_owner(path, target);
 }
