@@ -43,7 +43,9 @@ class FakeRecipe : public Recipe {
     return {static_cast<int>(latents[1] - 1) * 4 + 1, static_cast<int>(latents[2]) * 8,
             static_cast<int>(latents[3]) * 8};
   }
-  PromptTokens tokenize(const std::string& /*prompt*/) const override { return {{1}, 0}; }
+  PromptTokens tokenize(const std::string& prompt) const override {
+    return {std::vector<int>(prompt.empty() ? 1 : 2, 1), 0};
+  }
   std::unique_ptr<TextEncoder> load_text_encoder(const Settings&, Context&) const override {
     fail(ErrorKind::internal, "the fake has no text encoder");
   }

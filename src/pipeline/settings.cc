@@ -71,9 +71,9 @@ void check_8bit_attention(const Recipe& recipe, const Settings& settings) {
           "{}: expected a model of head_dim 64 or 128, found {}", kFlag, head_dim);
 }
 
-bool blank(const std::string& text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); });
+/// Whether cleaning leaves nothing, as of spaces of any kind.
+bool blank(const Recipe& recipe, const std::string& prompt) {
+  return recipe.tokenize(prompt).ids == recipe.tokenize("").ids;
 }
 
 int token_count(const Recipe& recipe, const std::string& prompt) {
@@ -153,7 +153,7 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.decode_only = !options.from_latents.empty();
   if (settings.decode_only) return settings;
 
-  require(!blank(settings.prompt), ErrorKind::bad_input,
+  require(!blank(recipe, settings.prompt), ErrorKind::bad_input,
           "--prompt: expected a description of the video, found an empty text");
   check_size(recipe, settings.height, settings.width, settings.frames);
   require(settings.steps >= 1 && settings.steps <= kMaxSteps, ErrorKind::bad_input,

@@ -75,7 +75,7 @@ TEST(Settings, WrongSizesNameTheNearestValidOnes) {
 }
 
 TEST(Settings, EveryOtherBadValueNamesItsFlag) {
-  EXPECT_THAT(refusal([](auto& o) { o.prompt = " \n"; }), ::testing::HasSubstr("--prompt"));
+  EXPECT_THAT(refusal([](auto& o) { o.prompt.clear(); }), ::testing::HasSubstr("--prompt"));
   EXPECT_THAT(refusal([](auto& o) { o.steps = 0; }), ::testing::HasSubstr("--steps"));
   EXPECT_THAT(refusal([](auto& o) { o.guidance = -1; }), ::testing::HasSubstr("--guidance"));
   EXPECT_THAT(refusal([](auto& o) { o.fps = 0; }), ::testing::HasSubstr("--fps"));

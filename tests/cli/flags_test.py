@@ -77,4 +77,6 @@ class Flags(CliTest):
 
     def test_an_empty_prompt(self):
         self.assert_refused(self.generate(prompt=""), "--prompt", "empty")
-        self.assert_refused(self.generate(prompt=" \t\n"), "--prompt", "empty")
+        for prompt in (" \t\n", "\u00a0\u2003\u3000", "&nbsp;", "\u200b"):
+            with self.subTest(prompt=prompt):
+                self.assert_refused(self.generate(prompt=prompt), "--prompt", "empty")
