@@ -4,15 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include "ops/cuda/common/exp2.h"
 #include "ops/cuda/common/wgmma.h"
 
 namespace sparsevid::ops::cuda {
-
-__device__ inline float exp2_approximate(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 
 /// Of the two rows a thread holds of a 64-row tile (wgmma.h has the layout); four neighbouring
 /// threads share them. Weights are 2^(logit - reference); the reference follows the maximum only

@@ -1,18 +1,13 @@
 // The softmax of a warp's rows, one tile of keys after the other.
 #pragma once
 
+#include "ops/cuda/common/exp2.h"
 #include "ops/cuda/common/mma_sync.h"
 
 namespace sparsevid::ops::cuda {
 
 constexpr float kLog2E = 1.4426950408889634F;
 constexpr float kMasked = -INFINITY;
-
-__device__ inline float exp2_approx(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
 
 /// The largest, or the sum, over the four lanes that share a row of a fragment.
 __device__ inline float quad_max(float value) {
@@ -68,7 +63,7 @@ struct FragmentSoftmax {
 #pragma unroll
         for (int c = i % 2 * 2; c < i % 2 * 2 + 2; ++c) {
           float& logit = logits[i / 2][n][c];
-          logit = exp2_approx(fmaf(logit, factor, base));
+          logit = exp2_approximate(fmaf(logit, factor, base));
           total[i] += logit;
         }
       }
@@ -83,7 +78,7 @@ struct FragmentSoftmax {
 #pragma unroll
     for (int i = 0; i < 2 * kRowTiles; ++i) {
       const bool raise = largest[i] > top[i] + kSlack;
-      const float shrink = raise ? exp2_approx(top[i] - largest[i]) : 1.F;
+      const float shrink = raise ? exp2_approximate(top[i] - largest[i]) : 1.F;
       if (raise) top[i] = largest[i];
       total[i] *= shrink;
 #pragma unroll

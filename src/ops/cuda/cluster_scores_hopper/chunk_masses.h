@@ -11,18 +11,13 @@
 
 #include <cstdint>
 
+#include "ops/cuda/common/exp2.h"
 #include "ops/cuda/common/ldmatrix.h"
 #include "ops/cuda/common/mbarrier.h"
 #include "ops/cuda/common/mma_sync.h"
 #include "ops/cuda/common/pack_bf16.h"
 
 namespace sparsevid::ops::cuda {
-
-__device__ inline float power_of_two(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
 
 constexpr int blocks_of_16(int columns) { return (columns + 15) / 16; }
 
@@ -50,8 +45,8 @@ struct TileMasses {
     for (int j = 0; j < kTile / 8; ++j)
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
-        const float low = power_of_two(fmaf(logits[4 * j + 2 * r], scale, -largest[r]));
-        const float high = power_of_two(fmaf(logits[4 * j + 2 * r + 1], scale, -largest[r]));
+        const float low = exp2_approximate(fmaf(logits[4 * j + 2 * r], scale, -largest[r]));
+        const float high = exp2_approximate(fmaf(logits[4 * j + 2 * r + 1], scale, -largest[r]));
         packed[2 * j + r] = pack_bf16(low, high);
       }
 #pragma unroll
@@ -122,14 +117,6 @@ template <int kTile>
 struct WarpTile {
   alignas(16) unsigned char rows[16][32 * blocks_of_16(kTile) + 16];
 };
-
-/// Four 8 x 8 matrices of 16-bit elements to shared memory: lane 8 m + r gives the address of row r
-/// of matrix m, and has of each matrix row lane / 4, columns 2 (lane % 4) and the next.
-__device__ inline void stmatrix_x4(const unsigned* fragment, unsigned address) {
-  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
-               "r"(fragment[0]), "r"(fragment[1]), "r"(fragment[2]), "r"(fragment[3])
-               : "memory");
-}
 
 /// Where a lane begins in such room. Matrices 0 and 1 are rows 0 to 7 and 8 to 15 of 8 columns, 2
 /// and 3 of the next 8.

@@ -206,12 +206,12 @@ __device__ void score_chunks(const ScoreArguments& a, ScoreShared<kDim, kTile>& 
       float mass = 0;
 #pragma unroll
       for (int i = 0; i < kMostParts / 4; ++i)
-        mass += of_parts[i].y * power_of_two(of_parts[i].x - most);
+        mass += of_parts[i].y * exp2_approximate(of_parts[i].x - most);
 #pragma unroll
       for (int distance = 1; distance <= 2; distance *= 2)
         mass += __shfl_xor_sync(~0u, mass, distance);
       const float whole = most + __log2f(mass);
-      factors[r] = row + 8 * r < count ? power_of_two(largest[r] - whole) : 0;
+      factors[r] = row + 8 * r < count ? exp2_approximate(largest[r] - whole) : 0;
     }
     // Whoever comes here has got what all four warps sent after they read the last sums.
     WarpSums<kTile>(&of_warps)[4] = shared.of_warps[group.number];

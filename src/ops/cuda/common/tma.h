@@ -66,6 +66,14 @@ __device__ inline void store_box(const CUtensorMap& map, const void* shared, int
       : "memory");
 }
 
+/// Until this thread's bulk groups have read shared memory, and until they have written memory.
+__device__ inline void wait_until_stores_read() {
+  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+__device__ inline void wait_for_stores() {
+  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+
 /// As copy_bytes, to the same place of every block of the cluster named in `blocks`, one bit each,
 /// and to the barrier of each.
 __device__ inline void copy_bytes_to_blocks(void* shared, const void* global, std::uint32_t bytes,

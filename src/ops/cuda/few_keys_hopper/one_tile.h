@@ -19,6 +19,7 @@
 #include "ops/cuda/attention_hopper/online_softmax.h"
 #include "ops/cuda/attention_hopper/tile.h"
 #include "ops/cuda/attention_hopper/tile_stream.h"
+#include "ops/cuda/common/ldmatrix.h"
 #include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/tma.h"
 #include "ops/cuda/few_keys_hopper/problem.h"
@@ -142,9 +143,7 @@ __device__ inline void write_output(unsigned char* tile, const float (&o)[kHeadD
     // Lanes 0 to 15 give the places of columns 8 j and on, the others of the next eight.
     const int column = j + lane / 16;
     const std::uint32_t place = to + column / 8 * (kRows * 128) + (column % 8 ^ lane % 8) * 16;
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(place),
-                 "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3])
-                 : "memory");
+    stmatrix_x4(x, place);
   }
 }
 
@@ -180,7 +179,7 @@ __device__ void compute_items(const Problem& p, const Items& items, OneTileShare
     const float counts = shared.biases.some_key_counts != 0 ? 1 : 0;
     const float factor[2] = {finished.normaliser(0) * counts, finished.normaliser(1) * counts};
     // The tile before has left.
-    if (leader) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+    if (leader) wait_until_stores_read();
     named_barrier_wait(kOutputBarrier + warpgroup, kWarpgroupThreads);
     write_output(shared.out[warpgroup], o, factor);
     fence_async_proxy();
@@ -228,7 +227,7 @@ __device__ void compute_items(const Problem& p, const Items& items, OneTileShare
     pack_weights<Tile::kKeys>(weights, s);
     store(finished, head, row);
   }
-  if (leader) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  if (leader) wait_for_stores();
 }
 
 template <class Tile>
