@@ -42,7 +42,7 @@ struct Partials {
 };
 
 struct ProfileProblem {
-  HeadRows q, k, v;
+  HeadTileRows q, k, v;
   int head_dim;
   float scale;
   int k_len;
@@ -230,9 +230,9 @@ void profile_bf16(const BandProfileParams& params, float* outputs, Context& cont
   const Partials partials{ranges, padded_rows, context.arena.array<float>(parts * head_dim),
                           context.arena.array<float2>(parts)};
   const int video = params.frames * params.positions;
-  const ProfileProblem problem{head_rows_of(params.q),
-                               head_rows_of(params.k),
-                               head_rows_of(params.v),
+  const ProfileProblem problem{head_tile_rows(params.q),
+                               head_tile_rows(params.k),
+                               head_tile_rows(params.v),
                                head_dim,
                                static_cast<float>(params.scale),
                                k_len,

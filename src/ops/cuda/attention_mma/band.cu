@@ -15,7 +15,7 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 struct BandProblem {
-  HeadRows q, k, v, out;
+  HeadTileRows q, k, v, out;
   int head_dim;
   float scale;
   int seq_len;
@@ -180,10 +180,10 @@ void band_attention_mma(const BandAttentionParams& params, Context& context) {
   with_tiles(params.q.size(2), [&]<class Tiles>(Tiles) {
     const int video = params.frames * params.positions;
     const int outside_tiles = ceil_div(seq_len - video, Tiles::kRows);
-    const BandProblem problem{head_rows_of(params.q),
-                              head_rows_of(params.k),
-                              head_rows_of(params.v),
-                              head_rows_of(params.out),
+    const BandProblem problem{head_tile_rows(params.q),
+                              head_tile_rows(params.k),
+                              head_tile_rows(params.v),
+                              head_tile_rows(params.out),
                               static_cast<int>(params.q.size(2)),
                               static_cast<float>(params.scale),
                               seq_len,

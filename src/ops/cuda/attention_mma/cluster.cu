@@ -16,7 +16,7 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 struct ClusterProblem {
-  HeadRows q, k, v, out;
+  HeadTileRows q, k, v, out;
   int head_dim;
   float scale;
   const std::int32_t* q_order;
@@ -180,10 +180,10 @@ template <class Tiles>
 void attend_clusters(const BlockSparseAttentionParams& params, Context& context) {
   const Arena::Scope scope(context.arena);
   const ClusterPlan plan = plan_clusters(params, Tiles::kRows, Tiles::kWarpRows, context);
-  const ClusterProblem problem{head_rows_of(params.q),
-                               head_rows_of(params.k),
-                               head_rows_of(params.v),
-                               head_rows_of(params.out),
+  const ClusterProblem problem{head_tile_rows(params.q),
+                               head_tile_rows(params.k),
+                               head_tile_rows(params.v),
+                               head_tile_rows(params.out),
                                static_cast<int>(params.q.size(2)),
                                static_cast<float>(params.scale),
                                device_pointer<const std::int32_t>(params.q_order),

@@ -120,10 +120,10 @@ void attention_mma(const AttentionParams& params, Context& context) {
   const auto& [q, k, v, out, scale, bias, key_bias] = params;
   if (out.numel() == 0) return;
   const std::int64_t heads = q.size(0);
-  DenseProblem problem{head_rows_of(q),
-                       head_rows_of(k),
-                       head_rows_of(v),
-                       head_rows_of(out),
+  DenseProblem problem{head_tile_rows(q),
+                       head_tile_rows(k),
+                       head_tile_rows(v),
+                       head_tile_rows(out),
                        static_cast<int>(q.size(1)),
                        static_cast<int>(k.size(1)),
                        static_cast<int>(q.size(2)),

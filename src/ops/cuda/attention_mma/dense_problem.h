@@ -6,7 +6,7 @@
 namespace sparsevid::ops::cuda {
 
 struct DenseProblem {
-  HeadRows q, k, v, out;
+  HeadTileRows q, k, v, out;
   int q_len, k_len, head_dim;
   float scale;
   const float* bias;  ///< of [head, query, key]; may be null

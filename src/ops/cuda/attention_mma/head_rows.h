@@ -13,7 +13,8 @@ namespace sparsevid::ops::cuda {
 
 constexpr int kWidestMmaHead = 128;
 
-struct HeadRows {
+/// Rows of all heads, of which tiles are loaded.
+struct HeadTileRows {
   device_bf16* data;
   std::int64_t head_stride;
   std::int64_t stride;
@@ -23,7 +24,7 @@ struct HeadRows {
   }
 };
 
-inline HeadRows head_rows_of(const TensorView& view) {
+inline HeadTileRows head_tile_rows(const TensorView& view) {
   return {device_pointer<device_bf16>(view), view.stride(0), view.stride(1)};
 }
 
