@@ -7,6 +7,7 @@
 #include "ops/cuda/cluster_errors.h"
 
 #include "ops/cuda/common/launch.h"
+#include "ops/cuda/common/per_head.h"
 
 namespace sparsevid::ops::cuda {
 namespace {
@@ -16,16 +17,11 @@ constexpr int kDepth = 16;
 constexpr int kThreads = 256;
 
 struct Errors {
-  const float* scores;
-  std::int64_t scores_stride;
-  const float* q_mean;
-  std::int64_t q_mean_stride;
-  const float* k_variance;
-  std::int64_t k_variance_stride;
-  const int* k_offsets;
-  std::int64_t k_offsets_stride;
-  float* errors;
-  std::int64_t errors_stride;
+  PerHead<const float> scores;
+  PerHead<const float> q_mean;
+  PerHead<const float> k_variance;
+  PerHead<const int> k_offsets;
+  PerHead<float> errors;
   float scale;
   int q_clusters, k_clusters, dim;
 };
@@ -36,8 +32,8 @@ __global__ void __launch_bounds__(kThreads) cluster_errors_kernel(const Errors p
   const auto head = static_cast<std::int64_t>(blockIdx.z);
   const int first_row = static_cast<int>(blockIdx.y) * kTile;
   const int first_column = static_cast<int>(blockIdx.x) * kTile;
-  const float* q_mean = p.q_mean + head * p.q_mean_stride;
-  const float* k_variance = p.k_variance + head * p.k_variance_stride;
+  const float* q_mean = p.q_mean.of(head);
+  const float* k_variance = p.k_variance.of(head);
   const int row = static_cast<int>(threadIdx.x) / 16 * 4;
   const int column = static_cast<int>(threadIdx.x) % 16 * 4;
   float sums[4][4] = {};
@@ -68,7 +64,7 @@ __global__ void __launch_bounds__(kThreads) cluster_errors_kernel(const Errors p
         for (int c = 0; c < 4; ++c) sums[r][c] += a[r] * b[c];
     }
   }
-  const int* k_offsets = p.k_offsets + head * p.k_offsets_stride;
+  const int* k_offsets = p.k_offsets.of(head);
   for (int r = 0; r < 4; ++r) {
     const int i = first_row + row + r;
     if (i >= p.q_clusters) break;
@@ -78,8 +74,8 @@ __global__ void __launch_bounds__(kThreads) cluster_errors_kernel(const Errors p
       const std::int64_t place = static_cast<std::int64_t>(i) * p.k_clusters + j;
       const int size = k_offsets[j + 1] - k_offsets[j];
       const float weight = size > 0 ? p.scale / static_cast<float>(size) : 0;
-      const float score = p.scores[head * p.scores_stride + place];
-      p.errors[head * p.errors_stride + place] = size > 0 ? score * weight * sqrtf(sums[r][c]) : 0;
+      const float score = p.scores.of(head)[place];
+      p.errors.of(head)[place] = size > 0 ? score * weight * sqrtf(sums[r][c]) : 0;
     }
   }
 }
@@ -89,16 +85,11 @@ __global__ void __launch_bounds__(kThreads) cluster_errors_kernel(const Errors p
 void cluster_errors(const ClusterErrorsParams& params, Context& context) {
   if (params.scores.numel() == 0) return;
   Errors p{};
-  p.scores = params.scores.as<float>();
-  p.scores_stride = params.scores.stride(0);
-  p.q_mean = params.q_mean.as<float>();
-  p.q_mean_stride = params.q_mean.stride(0);
-  p.k_variance = params.k_variance.as<float>();
-  p.k_variance_stride = params.k_variance.stride(0);
-  p.k_offsets = params.k_offsets.as<std::int32_t>();
-  p.k_offsets_stride = params.k_offsets.stride(0);
-  p.errors = params.errors.as<float>();
-  p.errors_stride = params.errors.stride(0);
+  p.scores = per_head<const float>(params.scores);
+  p.q_mean = per_head<const float>(params.q_mean);
+  p.k_variance = per_head<const float>(params.k_variance);
+  p.k_offsets = per_head<const int>(params.k_offsets);
+  p.errors = per_head<float>(params.errors);
   p.scale = static_cast<float>(params.scale);
   p.q_clusters = static_cast<int>(params.scores.size(1));
   p.k_clusters = static_cast<int>(params.scores.size(2));

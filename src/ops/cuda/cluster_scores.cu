@@ -13,6 +13,7 @@
 
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/common/launch.h"
+#include "ops/cuda/common/per_head.h"
 #include "ops/cuda/common/reduce.h"
 
 namespace sparsevid::ops::cuda {
@@ -25,16 +26,11 @@ template <typename T>
 struct Scores {
   const T* q;
   std::int64_t q_head_stride, q_row_stride;
-  const int* q_order;  // null: queries are centroids, one a cluster
-  std::int64_t q_order_stride;
-  const int* q_offsets;
-  std::int64_t q_offsets_stride;
-  const float* k_mean;
-  std::int64_t k_mean_stride;
-  const int* k_offsets;
-  std::int64_t k_offsets_stride;
-  float* scores;
-  std::int64_t scores_stride;
+  PerHead<const int> q_order;  // none: queries are centroids, one a cluster
+  PerHead<const int> q_offsets;
+  PerHead<const float> k_mean;
+  PerHead<const int> k_offsets;
+  PerHead<float> scores;
   float scale;
   int q_clusters, k_clusters, dim, at_once;
 };
@@ -61,13 +57,13 @@ __global__ void __launch_bounds__(kThreads) cluster_scores_kernel(const Scores<T
   float* logits = shared + p.k_clusters;               // [at_once, k_clusters]
   float* queries = logits + p.at_once * p.k_clusters;  // [at_once, dim]
   const int head = static_cast<int>(blockIdx.y);
-  const bool centroids = p.q_order == nullptr;
-  const int* k_offsets = p.k_offsets + head * p.k_offsets_stride;
-  const float* k_mean = p.k_mean + head * p.k_mean_stride;
+  const bool centroids = p.q_order.data == nullptr;
+  const int* k_offsets = p.k_offsets.of(head);
+  const float* k_mean = p.k_mean.of(head);
   const T* q = p.q + head * p.q_head_stride;
-  float* scores = p.scores + head * p.scores_stride;
-  const int* q_order = centroids ? nullptr : p.q_order + head * p.q_order_stride;
-  const int* q_offsets = centroids ? nullptr : p.q_offsets + head * p.q_offsets_stride;
+  float* scores = p.scores.of(head);
+  const int* q_order = centroids ? nullptr : p.q_order.of(head);
+  const int* q_offsets = centroids ? nullptr : p.q_offsets.of(head);
   const int i = static_cast<int>(blockIdx.x);
   const int begin = centroids ? i * p.at_once : q_offsets[i];
   const int end = centroids ? min(begin + p.at_once, p.q_clusters) : q_offsets[i + 1];
@@ -142,18 +138,11 @@ void cluster_scores(const ClusterScoresParams& params, Context& context) {
     p.q = device_pointer<const T>(params.q);
     p.q_head_stride = params.q.stride(0);
     p.q_row_stride = params.q.stride(1);
-    if (params.q_order.defined()) {
-      p.q_order = params.q_order.as<std::int32_t>();
-      p.q_order_stride = params.q_order.stride(0);
-      p.q_offsets = params.q_offsets.as<std::int32_t>();
-      p.q_offsets_stride = params.q_offsets.stride(0);
-    }
-    p.k_mean = params.k_mean.as<float>();
-    p.k_mean_stride = params.k_mean.stride(0);
-    p.k_offsets = params.k_offsets.as<std::int32_t>();
-    p.k_offsets_stride = params.k_offsets.stride(0);
-    p.scores = params.scores.as<float>();
-    p.scores_stride = params.scores.stride(0);
+    p.q_order = per_head<const int>(params.q_order);
+    p.q_offsets = per_head<const int>(params.q_offsets);
+    p.k_mean = per_head<const float>(params.k_mean);
+    p.k_offsets = per_head<const int>(params.k_offsets);
+    p.scores = per_head<float>(params.scores);
     p.scale = static_cast<float>(params.scale);
     p.q_clusters = static_cast<int>(params.scores.size(1));
     p.k_clusters = static_cast<int>(params.scores.size(2));
@@ -161,7 +150,7 @@ void cluster_scores(const ClusterScoresParams& params, Context& context) {
     p.at_once = queries_at_once(params);
     const auto bytes = static_cast<int>(shared_bytes(p.at_once, p.k_clusters, p.dim));
     allow_shared_memory(cluster_scores_kernel<T>, bytes, "cluster_scores");
-    const int blocks = p.q_order == nullptr ? ceil_div(p.q_clusters, p.at_once) : p.q_clusters;
+    const int blocks = p.q_order.data == nullptr ? ceil_div(p.q_clusters, p.at_once) : p.q_clusters;
     cluster_scores_kernel<<<dim3(blocks, static_cast<unsigned>(params.q.size(0))), kThreads, bytes,
                             stream_of(context)>>>(p);
   });

@@ -25,10 +25,10 @@ __global__ void start_threshold(const Choose p, Threshold* threshold) {
   if (threadIdx.x != 0) return;
   double queries = 0;
   for (int head = 0; head < p.heads; ++head) {
-    const int* offsets = p.q_offsets + head * p.q_offsets_stride;
+    const int* offsets = p.q_offsets.of(head);
     queries += offsets[p.rows] - offsets[0];
   }
-  threshold->left = p.budget * queries * (p.mass == nullptr ? 1 : kMassUnit);
+  threshold->left = p.budget * queries * (p.mass.data == nullptr ? 1 : kMassUnit);
   threshold->prefix = 0;
 }
 

@@ -43,16 +43,10 @@ std::string choose_clusters_refusal(const ChooseClustersParams& params, const Co
 
 void choose_clusters(const ChooseClustersParams& params, Context& context) {
   Choose p{};
-  p.priority = params.priority.as<float>();
-  p.priority_stride = params.priority.stride(0);
-  if (params.mass.defined()) {
-    p.mass = params.mass.as<float>();
-    p.mass_stride = params.mass.stride(0);
-  }
-  p.q_offsets = params.q_offsets.as<std::int32_t>();
-  p.q_offsets_stride = params.q_offsets.stride(0);
-  p.k_offsets = params.k_offsets.as<std::int32_t>();
-  p.k_offsets_stride = params.k_offsets.stride(0);
+  p.priority = per_head<const float>(params.priority);
+  p.mass = per_head<const float>(params.mass);
+  p.q_offsets = per_head<const int>(params.q_offsets);
+  p.k_offsets = per_head<const int>(params.k_offsets);
   p.chosen = params.chosen.as<std::uint8_t>();
   p.budget = params.budget;
   p.crossing = params.crossing;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "ops/choose_clusters.h"
+#include "ops/cuda/common/per_head.h"
 
 namespace sparsevid::ops::cuda::choosing {
 
@@ -12,14 +13,10 @@ constexpr double kMassUnit = 4294967296.0;  // 2^32: masses are whole multiples 
 using Weight = unsigned long long;
 
 struct Choose {
-  const float* priority;
-  std::int64_t priority_stride;
-  const float* mass;  // null: entries weigh their tokens
-  std::int64_t mass_stride;
-  const int* q_offsets;
-  std::int64_t q_offsets_stride;
-  const int* k_offsets;
-  std::int64_t k_offsets_stride;
+  PerHead<const float> priority;
+  PerHead<const float> mass;  // none: entries weigh their tokens
+  PerHead<const int> q_offsets;
+  PerHead<const int> k_offsets;
   unsigned char* chosen;
   double budget;
   Crossing crossing;
@@ -29,7 +26,7 @@ struct Choose {
   int sorted;  // columns rounded up to a power of two
 
   __device__ int queries(int head, int i) const {
-    const int* offsets = q_offsets + head * q_offsets_stride;
+    const int* offsets = q_offsets.of(head);
     return offsets[i + 1] - offsets[i];
   }
   __device__ std::int64_t place(int i, int j) const {
@@ -37,18 +34,18 @@ struct Choose {
   }
   /// The bits of a float that is not negative, which order as the floats do; NaN comes first.
   __device__ unsigned key(int head, int i, int j) const {
-    return __float_as_uint(priority[head * priority_stride + place(i, j)]) & 0x7fffffffU;
+    return __float_as_uint(priority.of(head)[place(i, j)]) & 0x7fffffffU;
   }
   /// What an entry weighs for one query.
   __device__ float weight(int head, int i, int j) const {
-    if (mass != nullptr) return mass[head * mass_stride + place(i, j)];
-    const int* offsets = k_offsets + head * k_offsets_stride;
+    if (mass.data != nullptr) return mass.of(head)[place(i, j)];
+    const int* offsets = k_offsets.of(head);
     return static_cast<float>(offsets[j + 1] - offsets[j]);
   }
   /// What it weighs for all queries of its row, in units; 0 may also be a little mass.
   __device__ Weight units(float of_all_queries) const {
     if (!(of_all_queries > 0)) return 0;
-    if (mass == nullptr) return static_cast<Weight>(of_all_queries);
+    if (mass.data == nullptr) return static_cast<Weight>(of_all_queries);
     return static_cast<Weight>(__double2ll_rn(of_all_queries * kMassUnit));
   }
   __device__ unsigned char* row(int head, int i) const {
