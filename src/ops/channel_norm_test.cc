@@ -22,10 +22,12 @@ INSTANTIATE_TEST_SUITE_P(All, ChannelNormCases, ::testing::ValuesIn(channel_norm
 TEST(ChannelNorm, GivesZerosForZeros) {
   const Tensor x = constant_tensor({3, 16}, 0);
   const Tensor gamma = random_tensor({16}, 1);
-  const Tensor out(DType::f32, {3, 16});
   Context context;
   for (const auto& entry : channel_norm_implementations().entries()) {
-    entry.run({x, gamma, true, out}, context);
+    const Tensor out = constant_tensor({3, 16}, 7);
+    const ChannelNormParams params{x, gamma, true, out};
+    if (!entry.refusal(params, context).empty()) continue;
+    entry.run(params, context);
     EXPECT_EQ(max_abs(out), 0) << entry.name;
   }
 }

@@ -19,6 +19,7 @@ TEST_P(CopyCases, EveryImplementationGivesTheBitsOfTheReference) {
   copy_implementations().entries().back().run(inputs.params, context);
   const Tensor expected(inputs.params.out.dtype(), inputs.params.out.shape());
   for (const auto& entry : copy_implementations().entries()) {
+    if (!entry.refusal({inputs.params.x, expected}, context).empty()) continue;
     SCOPED_TRACE(entry.name);
     entry.run({inputs.params.x, expected}, context);
     EXPECT_TRUE(bit_equal(expected, inputs.params.out));

@@ -19,9 +19,10 @@ INSTANTIATE_TEST_SUITE_P(All, ToRgb8Cases, ::testing::ValuesIn(to_rgb8_cases()),
 TEST(ToRgb8, TruncatesAndClamps) {
   const Tensor x = tensor_of(
       {1, 1, 4, 3}, {-1.5, -1, -0.999, -0.5, 0, 0.0039, 0.5, 0.999, 1, 1.5, 0.00784, 0.0079});
-  const Tensor out(DType::u8, {1, 1, 4, 3});
   Context context;
   for (const auto& entry : to_rgb8_implementations().entries()) {
+    const Tensor out = constant_tensor({1, 1, 4, 3}, 7, DType::u8);
+    if (!entry.refusal({x, out}, context).empty()) continue;
     entry.run({x, out}, context);
     EXPECT_EQ(to_vector(out),
               (std::vector<double>{0, 0, 0, 63, 127, 127, 191, 254, 255, 255, 128, 128}))
