@@ -8,7 +8,7 @@
 //   tile and the output of this one are issued together, so that the softmax of the next runs
 //   beside the latter. Outputs leave through the copy engine.
 // Shared memory: 1 or 2 tiles of keys and of values, 4 to 6 of queries, one of outputs for each
-//   warpgroup: 160 to 224 KiB.
+//   warpgroup: 208 to 224 KiB.
 // Bound: memory at 64 keys: .417 ms at 40 x 75,600 x 128 on an H200, 88 % of a copy's rate. Copying
 //   queries to outputs head by head in the same pieces of 256 bytes takes .425. 128 keys: .440 ms,
 //   176: .571: softmax and products of two warpgroups.
