@@ -75,6 +75,11 @@ class Flags(CliTest):
         self.assert_refused(self.generate("--width", "17"), "--width", "found 17", "16 or 32")
         self.assert_refused(self.generate("--width", "65536"), "--width", "found 65536", "8192")
 
+    def test_more_frames_than_the_model_has_positions_for(self):
+        result = self.generate("--frames", "4097")
+        self.assert_refused(result, "--frames", "up to 4093", "found 4097")
+        self.assertNotIn("loading", result.stderr)
+
     def test_an_empty_prompt(self):
         self.assert_refused(self.generate(prompt=""), "--prompt", "empty")
         for prompt in (" \t\n", "\u00a0\u2003\u3000", "&nbsp;", "\u200b"):

@@ -48,12 +48,21 @@ class WanRecipe final : public Recipe {
     require(tokenizer_.vocabulary_size() <= text_.vocab_size, ErrorKind::bad_file,
             "{}: tokenizer: expected at most {} ids, the text encoder's vocab_size, found {}",
             where, text_.vocab_size, tokenizer_.vocabulary_size());
-    limits_ = {.size_multiple =
-                   vae_.spatial_compression() * std::max(dit_.patch_size[1], dit_.patch_size[2]),
-               .frame_multiple = vae_.temporal_compression(),
-               .max_side = kMaxSide,
-               .max_frames = kMaxFrames,
-               .max_text_tokens = kTextTokens};
+    const int token_side =
+        vae_.spatial_compression() * std::min(dit_.patch_size[1], dit_.patch_size[2]);
+    // Along each axis there is a rotation for so many tokens.
+    const auto positions = [&](int of_each) {
+      return std::int64_t{dit_.rope_max_seq_len} * of_each;
+    };
+    const std::int64_t latent_frames = positions(dit_.patch_size[0]);
+    limits_ = {
+        .size_multiple =
+            vae_.spatial_compression() * std::max(dit_.patch_size[1], dit_.patch_size[2]),
+        .frame_multiple = vae_.temporal_compression(),
+        .max_side = static_cast<int>(std::min<std::int64_t>(kMaxSide, positions(token_side))),
+        .max_frames = static_cast<int>(std::min<std::int64_t>(
+            kMaxFrames, (latent_frames - 1) * vae_.temporal_compression() + 1)),
+        .max_text_tokens = kTextTokens};
     // WanPipeline's own; a folder's sparsevid.json goes before them.
     defaults_ = {.height = 480,
                  .width = 832,
