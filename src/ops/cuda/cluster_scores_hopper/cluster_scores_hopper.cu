@@ -226,7 +226,7 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
     a.firsts = chunks.firsts;
     a.q_clusters = q_clusters;
     a.most_chunks = chunks.most;
-    a.k_clusters = k_clusters;
+    a.columns = sum_pitch;  // also those that fill the last four: averaging reads four at a time
     a.blocks = split.blocks;
     const std::int64_t chunks_of_turn = std::int64_t{heads_at_once} * chunks.most * split.blocks /
                                         (kTurns * device_facts().multiprocessors);

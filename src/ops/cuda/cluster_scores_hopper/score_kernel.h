@@ -15,8 +15,18 @@
 //   of what blocks exchange.
 // Registers: 112, of these 64 logits, which turn into 32 of exponentials.
 // Bound: exponentials, 16 a clock, as long as the product takes: 1.0 ms. The traffic of shared
-// memory
-//   comes before: 3,300 of its cycles for two chunks, 1.4 ms.
+//   memory comes before: 3,300 of its cycles for two chunks, 1.4 ms.
+// Order of reads and writes that threads do not wait for one by one (racecheck does not follow
+//   barriers that count bytes of other blocks, and reports both):
+//   exchanged: a warp sends chunk n after it has finished chunk n - 1, and that it may finish only
+//     when all warps of the chunk's parity, in all blocks, have sent n - 1, which each does after
+//     reading n - 2 (its sums depend on what it read, and stand in of_warps before it sends). So
+//     what was exchanged for n - 2 is read before anybody writes n to the same place, here or from
+//     another block, and the copies that sent it are complete. For the same reason no barrier gets
+//     a whole phase ahead of those who wait for its last one.
+//   of_warps: a warpgroup's threads store what they read of it for chunk n - 1 to global memory
+//     before their warp sends chunk n; a warp writes it again when it finishes n, which waits for
+//     all four to have sent n.
 // Tried: two warpgroups with both tiles each, queries in registers, and the product of one tile
 //   during the exponentials of the other, 3.2 ms: two warps on each scheduler, 30 % of its issue
 //   slots used. Two passes over the means while the queries stay in registers, the first for the
@@ -57,7 +67,8 @@ struct ScoreArguments {
   std::int64_t order_stride;
   const Chunk* chunks;  // [heads, most_chunks]
   const int* firsts;    // [heads, q_clusters + 1]
-  int first_head, q_clusters, most_chunks, k_clusters;
+  int first_head, q_clusters, most_chunks;
+  int columns;          // of sums, all of them written
   int blocks;           // of a cluster
   int chunks_of_block;  // that a cluster walks through
   const unsigned char* packed;
@@ -218,7 +229,7 @@ __device__ void score_chunks(const ScoreArguments& a, ScoreShared<kDim, kTile>& 
     add_rows(room, factors, of_warps[warp], lane);
     named_barrier_wait(1 + group.number, kWarpgroupThreads);
     const int column = part * kTile + thread;
-    if (thread < kTile && column < a.k_clusters) {
+    if (thread < kTile && column < a.columns) {
       float sum = 0;
 #pragma unroll
       for (int w = 0; w < 4; ++w)
