@@ -37,16 +37,8 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-void enable_from_environment() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    if (const char* value = std::getenv("SPARSEVID_LOG")) enable_log(value);
-  });
-}
-
-}  // namespace
-
-void enable_log(std::string_view categories) {
+/// `source` is what a message names: the flag or the variable.
+void enable(std::string_view categories, std::string_view source) {
   while (!categories.empty()) {
     const auto comma = categories.find(',');
     const auto name = categories.substr(0, comma);
@@ -58,10 +50,21 @@ void enable_log(std::string_view categories) {
         known = true;
       }
     }
-    require(known, ErrorKind::bad_input,
-            "--log: expected dispatch, memory, time or all, found '{}'", name);
+    require(known, ErrorKind::bad_input, "{}: expected dispatch, memory, time or all, found '{}'",
+            source, name);
   }
 }
+
+void enable_from_environment() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    if (const char* value = std::getenv("SPARSEVID_LOG")) enable(value, "SPARSEVID_LOG");
+  });
+}
+
+}  // namespace
+
+void enable_log(std::string_view categories) { enable(categories, "--log"); }
 
 bool log_enabled(LogCategory category) {
   enable_from_environment();

@@ -1,5 +1,7 @@
 """Flags: help, version, and values that cannot be."""
 
+import os
+
 from support import CliTest, PROMPT, TINY
 
 
@@ -61,6 +63,8 @@ class Flags(CliTest):
 
     def test_unknown_log_category(self):
         self.assert_refused(self.generate("--log", "colours"), "--log", "colours")
+        result = self.generate(env={**os.environ, "SPARSEVID_LOG": "colours"})
+        self.assert_refused(result, "SPARSEVID_LOG", "colours")
 
     def test_density_and_top_p_exclude_each_other(self):
         result = self.generate("--attention", "svg2", "--density", ".3", "--top-p", ".9")
