@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 
@@ -47,7 +48,7 @@ Tensor video_and_text(const AttentionBenchOptions& options, const std::array<int
   const Tensor text =
       random_tensor({1, options.text_tokens, options.heads, options.head_dim}, seed, dtype);
   Tensor both(dtype, {1, options.tokens, options.heads, options.head_dim});
-  auto* bytes = both->as<std::uint8_t>();
+  auto* bytes = static_cast<std::byte*>(both->data());
   std::memcpy(bytes, video->data(), video->bytes());
   std::memcpy(bytes + video->bytes(), text->data(), text->bytes());
   return both;
