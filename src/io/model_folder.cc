@@ -84,6 +84,8 @@ fs::path ModelFolder::component(std::string_view name) const {
           "{}: the folder of component '{}' is missing", folder.string(), name);
   require(!fs::is_empty(folder, error), ErrorKind::bad_file,
           "{}: the folder of component '{}' is empty", folder.string(), name);
+  require(!error, ErrorKind::bad_file, "{}: cannot be listed: {}", folder.string(),
+          error.message());
   return folder;
 }
 
@@ -92,6 +94,8 @@ Json ModelFolder::config(std::string_view name) const {
   std::error_code error;
   for (const auto* file : kConfigNames) {
     if (fs::exists(folder / file, error)) return Json::read(folder / file);
+    require(!error, ErrorKind::bad_file, "{}: cannot be looked at: {}", (folder / file).string(),
+            error.message());
   }
   fail(ErrorKind::bad_file, "{}: expected one of {}", folder.string(),
        fmt::join(kConfigNames, ", "));
