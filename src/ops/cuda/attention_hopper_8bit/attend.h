@@ -68,19 +68,19 @@ class KeptSums {
 };
 
 template <class Keys, int kPolynomialsOf16, int kCount>
-__device__ void add_bias_of_tile(const Keys& keys, int stage, float key_scale,
+__device__ void add_bias_of_tile(const Keys& keys, int stage,
                                  const Softmax8<kPolynomialsOf16>& softmax, int (&s)[kCount]) {
   if (!keys.biased()) return;
-  softmax.add_bias(s, key_scale, keys.bias(stage));
+  softmax.add_bias(s, keys.scale(), keys.bias(stage));
   loads_before_copies();
   __syncwarp();
 }
 
-/// `Keys` is the stream of key tiles: `wait_k(stage, parity)`, `scale(stage)` and
-/// `release_k(stage)`, `wait_v(stage, parity)`, `release_v(stage)`, and of the tile waited for last
-/// `last()`, whether it is the last one, and `biased()`, whether `bias(stage)` has something to be
-/// added to its logits, which are in powers of 2. There is at least one tile. Leaves in o the
-/// output times the weights' sum, which is the sum of the last four of it over four threads.
+/// `Keys` is the stream of key tiles: `wait_k(stage, parity)` and `release_k(stage)`,
+/// `wait_v(stage, parity)`, `release_v(stage)`, and of the tile waited for last `last()`, whether
+/// it is the last one, `scale()`, and `biased()`, whether `bias(stage)` has something to be added
+/// to its logits, which are in powers of 2. There is at least one tile. Leaves in o the output
+/// times the weights' sum, which is the sum of the last four of it over four threads.
 template <class Tile, int kPolynomialsOf16, int kKeepEvery, class Keys>
 __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kHeadDim>& q,
                             int warpgroup, Keys& keys, PipelineTurn<Tile::kStages>& turn,
@@ -91,12 +91,11 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
 
   keys.wait_k(turn.stage, turn.parity);
   issue_logits<Tile>(s, q, shared.k[turn.stage]);
-  float key_scale = keys.scale(turn.stage);
   wgmma_wait<0>();
   pin_registers(s);
-  add_bias_of_tile(keys, turn.stage, key_scale, softmax, s);
+  add_bias_of_tile(keys, turn.stage, softmax, s);
   keys.release_k(turn.stage);
-  softmax.start(s, key_scale);
+  softmax.start(s, keys.scale());
   pack_weights<Tile::kKeys>(p, s);
 
   int added = 0;  // tiles in o
@@ -107,13 +106,12 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
     issue_logits<Tile>(s, q, shared.k[turn.stage]);
     keys.wait_v(values.stage, values.parity);
     issue_output<Tile>(o, p, shared.v[values.stage], added != 0);
-    key_scale = keys.scale(turn.stage);
     wgmma_wait<1>();
     pin_registers(s);
-    add_bias_of_tile(keys, turn.stage, key_scale, softmax, s);
+    add_bias_of_tile(keys, turn.stage, softmax, s);
     keys.release_k(turn.stage);
     const float before[2] = {softmax.reference(0), softmax.reference(1)};
-    softmax.proceed(s, key_scale);
+    softmax.proceed(s, keys.scale());
     pin_registers(s);
     wgmma_wait<0>();
     pin_registers(o);

@@ -150,7 +150,7 @@ class SparseKeys8 : public TileStream<SparseShared8<Tile>> {
   __device__ bool biased() const { return this->left_ < of_centroids_; }
   __device__ const float* bias(int stage) const { return this->shared_.bias[stage]; }
   /// That of all keys is in the scales of the queries.
-  __device__ float scale(int) const { return 1; }
+  __device__ float scale() const { return 1; }
   /// For a warpgroup without queries: lets all tiles pass.
   __device__ void pass(PipelineTurn<Tile::kStages>& turn) {
 #pragma unroll 1

@@ -15,6 +15,7 @@ struct Dense8Arguments {
   const float* q_scale;  // [heads, q_rows]
   const float* v_scale;  // [heads, head_dim]
   const float* v_mean;   // [heads, head_dim]
+  const float* k_scale;  // [heads, k_tiles]
   __nv_bfloat16* out;
   std::int64_t out_head_stride;
   std::int64_t out_row_stride;
@@ -64,17 +65,33 @@ __device__ void load_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shared,
   }
 }
 
-/// All tiles in order.
+/// All tiles in order. Their scales are read a tile ahead, from global memory: beside the tile, a
+/// read would have to be ordered before the copy of the next one.
 template <class Tile, int kCluster>
 class Dense8Keys : public TileStream<Shared8<Tile>, kCluster> {
- public:
-  using TileStream<Shared8<Tile>, kCluster>::TileStream;
+  using Stream = TileStream<Shared8<Tile>, kCluster>;
 
+ public:
+  using Stream::Stream;
+
+  __device__ void restart(int tiles, const float* scales) {
+    Stream::restart(tiles);
+    scales_ = scales;
+    next_scale_ = __ldg(scales);
+  }
+  __device__ void wait_k(int stage, std::uint32_t parity) {
+    Stream::wait_k(stage, parity);
+    scale_ = next_scale_;
+    if (!this->last()) next_scale_ = __ldg(++scales_);
+  }
   __device__ bool biased() const { return false; }
   __device__ const float* bias(int) const { return nullptr; }
-  __device__ float scale(int stage) const {
-    return *reinterpret_cast<const volatile float*>(this->shared_.k[stage] + Tile::kScaleAt);
-  }
+  __device__ float scale() const { return scale_; }
+
+ private:
+  const float* scales_ = nullptr;
+  float scale_ = 0;
+  float next_scale_ = 0;
 };
 
 template <class Tile, int kCluster, int kPolynomialsOf16, int kKeepEvery>
@@ -92,7 +109,7 @@ __device__ void compute_dense_8bit(const Dense8Arguments& a, Shared8<Tile>& shar
     float o[Tile::kSums];
     const float* q_scale = a.q_scale + head * a.q_rows + row;
     Softmax8<kPolynomialsOf16> softmax(q_scale[0] * a.scale_log2, q_scale[8] * a.scale_log2);
-    keys.restart(a.k_tiles);
+    keys.restart(a.k_tiles, a.k_scale + head * a.k_tiles);
     const unsigned char* const q_row = a.q + (head * a.q_rows + row) * Tile::kHeadDim;
     const QueryRegisters<Tile::kHeadDim> q(q_row, q_row + 8 * Tile::kHeadDim);
     attend_8bit<Tile, kPolynomialsOf16, kKeepEvery>(shared, q, warpgroup, keys, turn, softmax, o);

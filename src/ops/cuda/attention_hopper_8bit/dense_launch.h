@@ -35,6 +35,7 @@ void launch_dense_8bit(const Attention8bitParams& params, Context& context) {
     a.q_scale = prepared.q_scale;
     a.v_scale = prepared.v_scale;
     a.v_mean = prepared.v_mean;
+    a.k_scale = prepared.k_scale;
     a.out = static_cast<__nv_bfloat16*>(params.out.data()) + first * params.out.stride(0);
     a.out_head_stride = params.out.stride(0);
     a.out_row_stride = params.out.stride(1);

@@ -21,6 +21,7 @@ struct Round8Arguments {
   unsigned char* k_image;
   unsigned char* v_image;
   float* q_scale;
+  float* k_scale;
   float* v_lost;  // [heads, k_tiles, head_dim], in units of v_scale
   HeadStatistics statistics;
   int q_rows;
@@ -66,9 +67,10 @@ __device__ void round_tile_of_keys(const Round8Arguments& a, std::int64_t head, 
   __syncthreads();
 #pragma unroll
   for (int i = 0; i < kRoundWarps<Tile>; ++i) largest = fmaxf(largest, warps[i]);
-  unsigned char* image = a.k_image + (head * a.k_tiles + tile) * Tile::kKeyBytes;
+  const std::int64_t at = head * a.k_tiles + tile;
+  unsigned char* image = a.k_image + at * Tile::kKeyBytes;
   store_keys<kHeadDim>(x, inverse_scale(largest), image + warp * key_atom_bytes(kHeadDim));
-  if (threadIdx.x == 0) *reinterpret_cast<float*>(image + Tile::kScaleAt) = largest / kLargestInt8;
+  if (threadIdx.x == 0) a.k_scale[at] = largest / kLargestInt8;
 }
 
 /// A tile by all threads of the block, which have some atoms each in turn.
@@ -117,6 +119,7 @@ struct Prepared8 {
   unsigned char* k;  // [heads, k_tiles] tiles
   unsigned char* v;  // [heads, k_tiles] tiles
   float* q_scale;    // [heads, q_rows]; products of int8 times both scales are head_dim q . k
+  float* k_scale;    // [heads, k_tiles]
   float* v_scale;    // [heads, head_dim]
   float* v_mean;     // [heads, head_dim]
   int q_rows;        // a multiple of what a cluster of blocks takes
@@ -135,7 +138,7 @@ class Preparation {
   std::size_t bytes() const {
     return static_cast<std::size_t>(q_rows_) * (kHeadDim + sizeof(float)) +
            static_cast<std::size_t>(k_tiles_) *
-               (Tile::kKeyBytes + Tile::kValueBytes + kHeadDim * sizeof(float)) +
+               (Tile::kKeyBytes + Tile::kValueBytes + (kHeadDim + 1) * sizeof(float)) +
            statistics_bytes(static_cast<int>(params_.k.size(1)), kHeadDim);
   }
 
@@ -149,6 +152,7 @@ class Preparation {
     to.k = arena.array<unsigned char>(tiles * Tile::kKeyBytes);
     to.v = arena.array<unsigned char>(tiles * Tile::kValueBytes);
     to.q_scale = arena.array<float>(static_cast<std::int64_t>(heads) * q_rows_);
+    to.k_scale = arena.array<float>(tiles);
     const auto lost = arena.array<float>(tiles * kHeadDim);
     const HeadRows q = head_rows_from(params_.q, first);
     const HeadRows k = head_rows_from(params_.k, first);
@@ -159,7 +163,8 @@ class Preparation {
     const int q_blocks = ceil_div(q_rows_, Tile::kKeys);
     const dim3 grid(static_cast<unsigned>(heads), static_cast<unsigned>(q_blocks + 2 * k_tiles_));
     round_to_8bit<Tile><<<grid, 32 * kRoundWarps<Tile>, 0, stream>>>(
-        {q, k, v, to.q, to.k, to.v, to.q_scale, lost, statistics, q_rows_, q_blocks, k_tiles_});
+        {q, k, v, to.q, to.k, to.v, to.q_scale, to.k_scale, lost, statistics, q_rows_, q_blocks,
+         k_tiles_});
     check_launch("attention_8bit");
     correct_means<kHeadDim>
         <<<heads, 1024, 0, stream>>>(lost, k_tiles_, k.rows, to.v_scale, to.v_mean);

@@ -38,8 +38,7 @@ struct Tile8 {
   static constexpr int kRows = 64 * kWarpgroups;
   static constexpr int kThreads = kWarpgroupThreads * (1 + kWarpgroups);
   static constexpr int kAtoms = kKeys / kAtomKeys;
-  static constexpr int kScaleAt = kAtoms * key_atom_bytes(kHeadDim);
-  static constexpr int kKeyBytes = kScaleAt + 128;
+  static constexpr int kKeyBytes = kAtoms * key_atom_bytes(kHeadDim);
   static constexpr int kValueBytes = kAtoms * value_atom_bytes(kHeadDim);
   // Of a thread: output, and 2 x 2 sums of weights.
   static constexpr int kSums = (kHeadDim + kSumColumns) / 2;
