@@ -67,13 +67,19 @@ class KeptSums {
   bool any_ = false;
 };
 
-template <class Keys, int kPolynomialsOf16, int kCount>
-__device__ void add_bias_of_tile(const Keys& keys, int stage,
-                                 const Softmax8<kPolynomialsOf16>& softmax, int (&s)[kCount]) {
-  if (!keys.biased()) return;
-  softmax.add_bias(s, keys.scale(), keys.bias(stage));
-  loads_before_copies();
-  __syncwarp();
+/// Waits for a tile of keys and issues its logits into `s`, which has been begun.
+template <class Tile, class Keys, int kPolynomialsOf16>
+__device__ void issue_logits_of_tile(Shared8<Tile>& shared, const QueryRegisters<Tile::kHeadDim>& q,
+                                     Keys& keys, const PipelineTurn<Tile::kStages>& turn,
+                                     const Softmax8<kPolynomialsOf16>& softmax,
+                                     int (&s)[Tile::kKeys / 2]) {
+  keys.wait_k(turn.stage, turn.parity);
+  if (keys.biased()) {
+    softmax.begin_logits(s, keys.scale(), keys.bias(turn.stage));
+    loads_before_copies();
+    __syncwarp();
+  }
+  issue_logits<Tile>(s, q, shared.k[turn.stage]);
 }
 
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)` and `release_k(stage)`,
@@ -89,11 +95,10 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
   std::uint32_t p[Tile::kKeys / 32][4];
   KeptSums<Tile::kSums> kept(shared.kept[warpgroup]);
 
-  keys.wait_k(turn.stage, turn.parity);
-  issue_logits<Tile>(s, q, shared.k[turn.stage]);
+  softmax.begin_logits(s);
+  issue_logits_of_tile(shared, q, keys, turn, softmax, s);
   wgmma_wait<0>();
   pin_registers(s);
-  add_bias_of_tile(keys, turn.stage, softmax, s);
   keys.release_k(turn.stage);
   softmax.start(s, keys.scale());
   pack_weights<Tile::kKeys>(p, s);
@@ -102,13 +107,12 @@ __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kH
   while (!keys.last()) {
     const PipelineTurn<Tile::kStages> values = turn;
     turn.advance();
-    keys.wait_k(turn.stage, turn.parity);
-    issue_logits<Tile>(s, q, shared.k[turn.stage]);
+    softmax.begin_logits(s);
+    issue_logits_of_tile(shared, q, keys, turn, softmax, s);
     keys.wait_v(values.stage, values.parity);
     issue_output<Tile>(o, p, shared.v[values.stage], added != 0);
     wgmma_wait<1>();
     pin_registers(s);
-    add_bias_of_tile(keys, turn.stage, softmax, s);
     keys.release_k(turn.stage);
     const float before[2] = {softmax.reference(0), softmax.reference(1)};
     softmax.proceed(s, keys.scale());

@@ -1,10 +1,13 @@
-// Softmax over tiles of integer logits as they come, with weights for e4m3.
+// Softmax over tiles of integer logits as they come, with weights for e4m3. The logits come as the
+// bits of floats (kLogitOrigin), which takes a conversion of each from the busiest pipes, and lets
+// the exponentials begin evenly instead of after all conversions.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "ops/cuda/attention_hopper/online_softmax.h"
+#include "ops/cuda/attention_hopper_8bit/tile.h"
 
 namespace sparsevid::ops::cuda {
 
@@ -29,33 +32,39 @@ class Softmax8 {
   /// `scale`: of each row, for logits in powers of 2.
   __device__ explicit Softmax8(float scale_0, float scale_1) : scale_{scale_0, scale_1} {}
 
-  /// Adds a bias of each column, in powers of 2, as integer logits: with scales of at least
-  /// kLeastScale. Those of minus infinity become less than any logit by far.
+  /// What the products of a tile are added to.
   template <int kCount>
-  __device__ void add_bias(int (&s)[kCount], float key_scale, const float* bias) const {
-    constexpr float kRounder = 12582912;  // 1.5 2^23: the sum's lowest bits are x rounded
-    constexpr float kLeast = kRounder - 4e6F;
+  __device__ static void begin_logits(int (&s)[kCount]) {
+#pragma unroll
+    for (int& x : s) x = __float_as_int(kLogitOrigin);
+  }
+
+  /// The same with a bias of each column, in powers of 2, rounded to integer logits: with scales of
+  /// at least kLeastScale. Those of minus infinity become less than any logit by far. (With
+  /// products of the least size they leave the range in which bits and floats are the same, but
+  /// not their order.)
+  template <int kCount>
+  __device__ void begin_logits(int (&s)[kCount], float key_scale, const float* bias) const {
+    constexpr float kLeast = kLogitOrigin - 4e6F;
     bias += 2 * (threadIdx.x % 4);
     const float inverse[2] = {1 / (scale_[0] * key_scale), 1 / (scale_[1] * key_scale)};
 #pragma unroll
     for (int i = 0; i < kCount; i += 4) {
       const float2 b = *reinterpret_cast<const float2*>(bias + 2 * i);
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const float sum = fmaf(j % 2 == 0 ? b.x : b.y, inverse[j / 2], kRounder);
-        s[i + j] += __float_as_int(fmaxf(sum, kLeast)) - __float_as_int(kRounder);
-      }
+      for (int j = 0; j < 4; ++j)
+        s[i + j] = __float_as_int(
+            fmaxf(fmaf(j % 2 == 0 ? b.x : b.y, inverse[j / 2], kLogitOrigin), kLeast));
     }
   }
 
-  /// The first tile: integer logits become the bits of float weights.
+  /// The first tile: logits become the bits of float weights.
   template <int kCount>
   __device__ void start(int (&s)[kCount], float key_scale) {
-    int top[2];
+    float top[2];
     row_maxima(s, top);
 #pragma unroll
-    for (int h = 0; h < 2; ++h)
-      reference_[h] = of_row(static_cast<float>(top[h]) * (scale_[h] * key_scale));
+    for (int h = 0; h < 2; ++h) reference_[h] = of_row(top[h] * (scale_[h] * key_scale));
     weigh(s, key_scale);
   }
 
@@ -63,18 +72,18 @@ class Softmax8 {
   template <int kCount>
   __device__ void proceed(int (&s)[kCount], float key_scale) {
     constexpr float kGrowth = 0.75F;
-    int top[2];
+    float top[2];
     row_maxima(s, top);
     bool grown = false;
 #pragma unroll
     for (int h = 0; h < 2; ++h)
-      grown |= fmaf(static_cast<float>(top[h]), scale_[h] * key_scale, -reference_[h]) > kGrowth;
+      grown |= fmaf(top[h], scale_[h] * key_scale, -reference_[h]) > kGrowth;
     rescales_ = __any_sync(~0u, grown);
     if (rescales_) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const float before = reference_[h];
-        reference_[h] = fmaxf(of_row(static_cast<float>(top[h]) * (scale_[h] * key_scale)), before);
+        reference_[h] = fmaxf(of_row(top[h] * (scale_[h] * key_scale)), before);
         factor_[h] = exp2_approximate(before - reference_[h]);
       }
     }
@@ -94,30 +103,31 @@ class Softmax8 {
     return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
   }
 
-  /// Of this thread's columns.
+  /// Of this thread's columns. Bits of positive floats are in the order of the floats.
   template <int kCount>
-  __device__ static void row_maxima(const int (&s)[kCount], int (&top)[2]) {
+  __device__ static void row_maxima(const int (&s)[kCount], float (&top)[2]) {
+    int most[4];  // chains of their own, as one alone would wait for itself at every step
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      int first = max(s[2 * h], s[2 * h + 1]);
-      int second = max(s[2 * h + 4], s[2 * h + 5]);
+    for (int chain = 0; chain < 4; ++chain) most[chain] = max(s[2 * chain], s[2 * chain + 1]);
 #pragma unroll
-      for (int i = 8 + 2 * h; i < kCount; i += 8) {
-        first = __vimax3_s32(first, s[i], s[i + 1]);
-        second = __vimax3_s32(second, s[i + 4], s[i + 5]);
-      }
-      top[h] = max(first, second);
-    }
+    for (int i = 8; i < kCount; i += 8)
+#pragma unroll
+      for (int chain = 0; chain < 4; ++chain)
+        most[chain] = __vimax3_s32(most[chain], s[i + 2 * chain], s[i + 2 * chain + 1]);
+#pragma unroll
+    for (int h = 0; h < 2; ++h) top[h] = __int_as_float(max(most[h], most[2 + h])) - kLogitOrigin;
   }
 
   template <int kCount>
   __device__ void weigh(int (&s)[kCount], float key_scale) {
     const float scale[2] = {scale_[0] * key_scale, scale_[1] * key_scale};
-    const float shift[2] = {kRange - reference_[0], kRange - reference_[1]};
+    // Off by an integer logit at the most, all weights of a row by the same.
+    const float shift[2] = {fmaf(-kLogitOrigin, scale[0], kRange - reference_[0]),
+                            fmaf(-kLogitOrigin, scale[1], kRange - reference_[1])};
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int h = i / 2 % 2;
-      const float x = fmaf(static_cast<float>(s[i]), scale[h], shift[h]);
+      const float x = fmaf(__int_as_float(s[i]), scale[h], shift[h]);
       // Spread evenly over the columns.
       const int column = i / 4 * 2 + i % 2;
       const bool polynomial = (column + 1) * kPolynomialsOf16 / 16 > column * kPolynomialsOf16 / 16;

@@ -20,9 +20,14 @@ namespace sparsevid::ops::cuda {
 /// What the largest magnitude of rounded queries or keys becomes.
 inline constexpr float kLargestInt8 = 127;
 
-/// The least scale of logits, in powers of 2, that may have a bias: biases up to 2^17 fit beside
-/// integer logits into 23 bits.
-inline constexpr float kLeastScale = 0x1p-17F;
+/// Integer logits are added to the bits of this float, 1.5 2^23, whose lowest bit is 1, so that
+/// they need no conversion: the sum's bits are those of the float sum, as long as the logits are
+/// within 2^22. (Those of int8 are, for up to 260 channels.)
+inline constexpr float kLogitOrigin = 12582912;
+
+/// The least scale of logits, in powers of 2, that may have a bias: log2 of 2^32 keys, beside
+/// logits of 128 channels, is within these 2^22.
+inline constexpr float kLeastScale = 0x1p-16F;
 
 inline constexpr int kAtomKeys = 16;
 inline constexpr int kSumColumns = 8;
@@ -88,7 +93,7 @@ __device__ inline std::uint64_t plain_operand(const void* shared, int next_rows,
          (shared_address(shared) & 0x3ffff) >> 4;
 }
 
-/// Issues s = q k^T.
+/// Issues s += q k^T.
 template <class Tile>
 __device__ void issue_logits(int (&s)[Tile::kKeys / 2], const QueryRegisters<Tile::kHeadDim>& q,
                              const unsigned char* k) {
@@ -96,7 +101,7 @@ __device__ void issue_logits(int (&s)[Tile::kKeys / 2], const QueryRegisters<Til
   wgmma_fence();
 #pragma unroll
   for (int step = 0; step < Tile::kHeadDim / 32; ++step)
-    wgmma_int8(s, q.part[step], k_operand + (step * 256 >> 4), step != 0);
+    wgmma_int8(s, q.part[step], k_operand + (step * 256 >> 4), true);
   wgmma_commit();
 }
 
