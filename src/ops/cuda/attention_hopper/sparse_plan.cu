@@ -130,7 +130,7 @@ __device__ Pieces pieces_of(int rows, int most, int warpgroups) {
 /// of the heads before for itself. Pieces of many warpgroups come first, so that what runs at one
 /// time walks over the keys equally fast.
 __device__ void queue_pieces(const int* q_offsets, std::int64_t head_stride, int most, int from,
-                             int to, const SparsePlan& plan, WorkQueue& queue) {
+                             int to, const WorkLists& plan, const WorkQueue& queue) {
   const auto rows_of = [&](int head, int cluster) {
     const int* offset = q_offsets + head * head_stride + cluster;
     return offset[1] - offset[0];
@@ -178,8 +178,8 @@ __device__ void queue_pieces(const int* q_offsets, std::int64_t head_stride, int
 
 /// A block for a head.
 __global__ void __launch_bounds__(kScanThreads, 1)
-    list_work(const int* q_offsets, std::int64_t head_stride, int large, int small,
-              SparsePlan plan) {
+    list_work_of_heads(const int* q_offsets, std::int64_t head_stride, int large, int small,
+                       const __grid_constant__ WorkLists plan) {
   queue_pieces(q_offsets, head_stride, large, large, small + 1, plan, plan.large);
   if (small > 0) queue_pieces(q_offsets, head_stride, large, small, 1, plan, plan.small);
 }
@@ -210,16 +210,47 @@ int heads_planned_in(const BlockSparseAttentionParams& params, std::size_t bytes
   return static_cast<int>(std::clamp<std::int64_t>(heads, 1, params.q.size(0)));
 }
 
+WorkLists empty_work_lists(const BlockSparseAttentionParams& params, int heads, int large_rows,
+                           Arena& arena, cudaStream_t stream) {
+  const std::int64_t q_clusters = params.chosen.size(1);
+  WorkLists lists{};
+  lists.heads = heads;
+  lists.q_clusters = static_cast<int>(q_clusters);
+  lists.lists = arena.array<KeyLists>(heads * q_clusters);
+  // Cleared together: two amounts, two pairs of counters, pieces.
+  const std::int64_t numbers = 4 + ceil_div(heads, 2);
+  auto* const amounts = arena.array<unsigned long long>(numbers);
+  check(cudaMemsetAsync(amounts, 0, numbers * sizeof(*amounts), stream), "block_sparse_attention");
+  int* const counters = reinterpret_cast<int*>(amounts + 2);
+  const auto queue = [&](int index) {
+    const std::int64_t most = heads * (params.q.size(1) / large_rows + q_clusters);
+    return WorkQueue{arena.array<SparseWork>(most), counters + 2 * index, counters + 2 * index + 1,
+                     amounts + index};
+  };
+  lists.large = queue(0);
+  lists.small = queue(1);
+  lists.pieces = counters + 4;
+  return lists;
+}
+
+void list_work(const BlockSparseAttentionParams& params, int first, const WorkLists& lists,
+               int large_rows, int small_rows, cudaStream_t stream) {
+  const TensorView& offsets = params.q_offsets;
+  list_work_of_heads<<<lists.heads, kScanThreads, 0, stream>>>(
+      offsets.as<std::int32_t>() + first * offsets.stride(0), offsets.stride(0),
+      large_rows / kQueryUnit, small_rows / kQueryUnit, lists);
+  check_launch("block_sparse_attention");
+}
+
 SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int heads,
                        int large_rows, int small_rows, Arena& arena, cudaStream_t stream) {
   const auto q_clusters = static_cast<int>(params.chosen.size(1));
   const auto k_clusters = static_cast<int>(params.chosen.size(2));
   const bool tail = params.k_mean.defined();
   SparsePlan plan{};
-  plan.heads = heads;
+  static_cast<WorkLists&>(plan) = empty_work_lists(params, heads, large_rows, arena, stream);
   plan.held_heads = std::min(heads, kHeldHeads);
   plan.packed_heads = 1;
-  plan.q_clusters = q_clusters;
   plan.k_clusters = k_clusters;
   plan.pair_rows = pair_rows(params);
   plan.head_atoms = head_atoms(params);
@@ -234,23 +265,12 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
   plan.places = arena.array<ClusterPlace>(std::int64_t{heads} * k_clusters);
   plan.centroid_bias = arena.array<float>(std::int64_t{heads} * k_clusters);
   const std::int64_t pairs = std::int64_t{heads} * q_clusters;
-  plan.lists = arena.array<KeyLists>(pairs);
   plan.runs = arena.array<AtomRun>(pairs * k_clusters);
   plan.rows = arena.array<int>(pairs * plan.pair_rows);
-  const std::int64_t counts = 3 * std::int64_t{heads} + 4;
+  const std::int64_t counts = 2 * std::int64_t{heads};
   plan.packed = arena.array<int>(counts);
   plan.attended = plan.packed + heads;
-  plan.pieces = plan.attended + heads;
-  auto* const amounts = arena.array<unsigned long long>(2);
   check(cudaMemsetAsync(plan.packed, 0, counts * sizeof(int), stream), "block_sparse_attention");
-  check(cudaMemsetAsync(amounts, 0, 2 * sizeof(*amounts), stream), "block_sparse_attention");
-  const auto queue = [&](int index) {
-    const std::int64_t most = heads * (params.q.size(1) / large_rows + std::int64_t{q_clusters});
-    int* const counters = plan.pieces + heads + 2 * index;
-    return WorkQueue{arena.array<SparseWork>(most), counters, counters + 1, amounts + index};
-  };
-  plan.large = queue(0);
-  plan.small = queue(1);
 
   const auto ints = [&](const TensorView& view) {
     return view.as<std::int32_t>() + first * view.stride(0);
@@ -292,10 +312,7 @@ SparsePlan plan_sparse(const BlockSparseAttentionParams& params, int first, int 
       params.chosen.as<std::uint8_t>() + first * params.chosen.stride(0), params.chosen.stride(0),
       params.chosen.stride(1), tail, plan);
   check_launch("block_sparse_attention");
-  list_work<<<heads, kScanThreads, 0, stream>>>(ints(params.q_offsets), params.q_offsets.stride(0),
-                                                large_rows / kQueryUnit, small_rows / kQueryUnit,
-                                                plan);
-  check_launch("block_sparse_attention");
+  list_work(params, first, plan, large_rows, small_rows, stream);
   return plan;
 }
 

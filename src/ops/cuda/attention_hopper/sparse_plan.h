@@ -34,7 +34,7 @@ struct AtomRun {
   int atoms;
 };
 
-/// What a query cluster attends to: lists of `runs` and of `rows`.
+/// What a query cluster attends to: lists of `runs` and of `rows`. (In 8 bits a list of atoms.)
 struct KeyLists {
   int runs;
   int atoms;  // of all runs
@@ -59,6 +59,25 @@ struct WorkQueue {
   unsigned long long* amount;  // of it all: warpgroups of queries times one more than keys
 };
 
+/// The pieces of work of the heads planned together, and what they are made of.
+struct WorkLists {
+  int heads;
+  int q_clusters;
+  KeyLists* lists;  // [heads * q_clusters]
+  int* pieces;      // [heads]: how many there are
+  WorkQueue large;
+  WorkQueue small;
+};
+
+/// Work lists without any work in scratch of `arena`. Pieces have up to `large_rows` queries.
+WorkLists empty_work_lists(const BlockSparseAttentionParams& params, int heads, int large_rows,
+                           Arena& arena, cudaStream_t stream);
+
+/// Queues the making of the pieces of heads from `first` on, when `lists` are there. Those that
+/// have at most `small_rows` queries are queued by themselves.
+void list_work(const BlockSparseAttentionParams& params, int first, const WorkLists& lists,
+               int large_rows, int small_rows, cudaStream_t stream);
+
 /// Keys and values of the heads planned together as they are given.
 struct KeySources {
   const __nv_bfloat16* k;
@@ -72,13 +91,11 @@ struct KeySources {
   std::int64_t k_mean_head_stride, k_mean_row_stride, v_mean_head_stride, v_mean_row_stride;
 };
 
-struct SparsePlan {
+struct SparsePlan : WorkLists {
   KeySources keys;
-  int heads;
   int held_heads;    // for whose atoms there is room: a head's take the place of the one so many
                      // before
   int packed_heads;  // whose atoms are there before the attention begins
-  int q_clusters;
   int k_clusters;
   int head_atoms;     // of one head: tokens, then centroids
   int centroid_atom;  // the first of them
@@ -87,14 +104,10 @@ struct SparsePlan {
   unsigned char* v;
   ClusterPlace* places;  // [heads, k_clusters]
   float* centroid_bias;  // [heads, k_clusters], to be added to logits before they are scaled
-  KeyLists* lists;       // [heads * q_clusters]
   AtomRun* runs;         // [heads * q_clusters, k_clusters]
   int* rows;             // [heads * q_clusters, pair_rows], counted from the head's first atom
   int* packed;           // [heads]: blocks that have packed their share
   int* attended;         // [heads]: pieces of work that are done with
-  int* pieces;           // [heads]: how many there are
-  WorkQueue large;
-  WorkQueue small;
 };
 
 /// How many heads can be planned together in so many bytes of scratch.

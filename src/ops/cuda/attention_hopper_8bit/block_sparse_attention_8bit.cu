@@ -41,7 +41,7 @@ struct Sparse8Arguments {
 template <class Tile>
 struct SparseShared8 : Shared8<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of a tile of centroids
-  WorkSlots<SparseWork8> work;
+  WorkSlots<SparseWork> work;
 };
 
 template <class Tile>
@@ -49,8 +49,8 @@ struct SparseTiles8 {
   int of_atoms;
   int of_centroids;
 
-  __device__ SparseTiles8(const SparsePlan8& plan, const SparseWork8& work)
-      : of_atoms((work.atoms + Tile::kAtoms - 1) / Tile::kAtoms),
+  __device__ SparseTiles8(const SparsePlan8& plan, const SparseWork& work)
+      : of_atoms((work.keys.atoms + Tile::kAtoms - 1) / Tile::kAtoms),
         of_centroids(plan.centroid_atoms / Tile::kAtoms) {}
   __device__ int count() const { return of_atoms + of_centroids; }
 };
@@ -62,7 +62,7 @@ class SparseLoader8 {
   __device__ SparseLoader8(const SparsePlan8& plan, SparseShared8<Tile>& shared)
       : plan_(plan), shared_(shared) {}
 
-  __device__ void load(const SparseWork8& work) {
+  __device__ void load(const SparseWork& work) {
     const SparseTiles8<Tile> tiles(plan_, work);
     const unsigned char* const source =
         (kValues ? plan_.v : plan_.k) +
@@ -94,12 +94,12 @@ class SparseLoader8 {
 
   /// A lane copies an atom. What the last tile has no atoms for are keys of the first one again,
   /// which change no maximum, and zeros as values.
-  __device__ void load_listed(const SparseWork8& work, int tiles, const unsigned char* source) {
+  __device__ void load_listed(const SparseWork& work, int tiles, const unsigned char* source) {
     const int lane = threadIdx.x % 32;
     const int* const atoms = plan_.atoms + static_cast<std::int64_t>(work.pair) * plan_.pair_atoms;
     const int beyond =
         kValues ? (plan_.heads - work.head) * plan_.head_atoms : (tiles > 0 ? atoms[0] : 0);
-    const auto read = [&](int at) { return at < work.atoms ? atoms[at] : beyond; };
+    const auto read = [&](int at) { return at < work.keys.atoms ? atoms[at] : beyond; };
     int next = read(lane);  // ahead of its use
     for (int i = 0; i < tiles; ++i) {
       const int atom = next;
@@ -113,7 +113,7 @@ class SparseLoader8 {
     }
   }
 
-  __device__ void load_centroids(const SparseWork8& work, int tiles, const unsigned char* source) {
+  __device__ void load_centroids(const SparseWork& work, int tiles, const unsigned char* source) {
     constexpr int kBiasBytes = kValues ? 0 : Tile::kKeys * sizeof(float);
     source += static_cast<std::int64_t>(plan_.centroid_atom) * kAtomBytes;
     const float* bias =
@@ -177,7 +177,7 @@ __device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Til
   const int row = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
   SparseKeys8<Tile> keys(shared);
   PipelineTurn<Tile::kStages> turn;
-  for_each_work(shared.work, [&](const SparseWork8& work) {
+  for_each_work(shared.work, [&](const SparseWork& work) {
     keys.restart(SparseTiles8<Tile>(a.plan, work));
     const bool any = !keys.last();
     if (64 * warpgroup >= work.q_rows) {
@@ -214,33 +214,6 @@ __device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Til
   });
 }
 
-/// Hands out the pieces of all heads, head by head.
-class WorkTaker8 {
- public:
-  __device__ explicit WorkTaker8(const SparsePlan8& plan) : plan_(plan), counts_(plan.counts[0]) {}
-
-  __device__ void operator()(SparseWork8& work) {
-    const int index = atomicAdd(plan_.next_work, 1);
-    while (index - before_ >= counts_.of_two + counts_.of_one) {
-      before_ += counts_.of_two + counts_.of_one;
-      if (++head_ == plan_.heads) {
-        work.head = -1;
-        return;
-      }
-      counts_ = plan_.counts[head_];
-    }
-    const int at = index - before_;
-    const int place = at < counts_.of_two ? at : plan_.head_work - 1 - (at - counts_.of_two);
-    work = plan_.work[static_cast<std::int64_t>(head_) * plan_.head_work + place];
-  }
-
- private:
-  const SparsePlan8& plan_;
-  int head_ = 0;
-  int before_ = 0;  // pieces of the heads before
-  WorkCounts8 counts_;
-};
-
 template <class Tile, int kPolynomialsOf16, int kKeepEvery>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     block_sparse_8bit(const __grid_constant__ Sparse8Arguments a) {
@@ -259,14 +232,20 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const int warp = threadIdx.x / 32;
     if (warp == 0) {
       SparseLoader8<Tile, false> loader(a.plan, shared);
-      for_each_work(shared.work, [&](const SparseWork8& work) { loader.load(work); });
+      for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 1) {
       SparseLoader8<Tile, true> loader(a.plan, shared);
-      for_each_work(shared.work, [&](const SparseWork8& work) { loader.load(work); });
+      for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
-      WorkTaker8 take(a.plan);
-      hand_out_work(
-          shared.work, [&](SparseWork8& work) { take(work); }, [](const SparseWork8&) {});
+      const WorkQueue& queue = a.plan.large;
+      const auto take = [&](SparseWork& work) {
+        const int index = atomicAdd(queue.next, 1);
+        if (index < *queue.count)
+          work = queue.work[index];
+        else
+          work.head = -1;
+      };
+      hand_out_work(shared.work, take, [](const SparseWork&) {});
     }
   } else {
     take_registers<Tile::kComputeRegisters>();

@@ -28,8 +28,6 @@ __host__ __device__ constexpr int first_atom(int begin, int cluster) {
 struct Clusters8 {
   const int* q_order;
   std::int64_t q_order_stride;
-  const int* q_offsets;
-  std::int64_t q_offsets_stride;
   const int* k_order;
   std::int64_t k_order_stride;
   const int* k_offsets;
@@ -264,15 +262,14 @@ __global__ void __launch_bounds__(threads_per_value_atom(kHeadDim))
   store_keys<kHeadDim>(x, inverse_scale(most), key_atom<kHeadDim>(a.plan, head, atom));
 }
 
-/// A warp for a pair: its list of atoms, its bias of centroids, its pieces of work.
-__global__ void __launch_bounds__(kThreads)
-    list_pair(const __grid_constant__ Clusters8 clusters, const __grid_constant__ SparsePlan8 plan,
-              int q_clusters) {
+/// A warp for a pair: its list of atoms, its bias of centroids.
+__global__ void __launch_bounds__(kThreads) list_pair(const __grid_constant__ Clusters8 clusters,
+                                                      const __grid_constant__ SparsePlan8 plan) {
   const int pair = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32);
-  if (pair >= plan.heads * q_clusters) return;
+  if (pair >= plan.heads * plan.q_clusters) return;
   const int lane = threadIdx.x % 32;
-  const int head = pair / q_clusters;
-  const int q_cluster = pair % q_clusters;
+  const int head = pair / plan.q_clusters;
+  const int q_cluster = pair % plan.q_clusters;
   const std::uint8_t* const chosen =
       clusters.chosen + head * clusters.chosen_head_stride + q_cluster * clusters.chosen_row_stride;
   const int* const k_offsets = clusters.k_offsets + head * clusters.k_offsets_stride;
@@ -295,20 +292,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   for (int i = plan.k_clusters + lane; i < plan.centroid_atoms * kAtomKeys; i += 32)
     bias[i] = kNoWeight;
-  if (lane != 0) return;
-  const int* const q_offset = clusters.q_offsets + head * clusters.q_offsets_stride + q_cluster;
-  const int rows = q_offset[1] - q_offset[0];
-  const int units = ceil_div(rows, kWorkRows8 / 2);
-  SparseWork8* const work = plan.work + static_cast<std::int64_t>(head) * plan.head_work;
-  const int at = units > 1 ? atomicAdd(&plan.counts[head].of_two, units / 2) : 0;
-  for (int i = 0; i < units / 2; ++i)
-    work[at + i] = {head, pair, q_offset[0] + i * kWorkRows8,
-                    min(kWorkRows8, rows - i * kWorkRows8), listed};
-  if (units % 2 == 1) {
-    const int from = units / 2 * kWorkRows8;
-    work[plan.head_work - 1 - atomicAdd(&plan.counts[head].of_one, 1)] = {
-        head, pair, q_offset[0] + from, rows - from, listed};
-  }
+  if (lane == 0) plan.lists[pair] = {0, listed, 0};
 }
 
 /// How much there is of everything for one head.
@@ -351,7 +335,7 @@ std::size_t plan_bytes(const BlockSparseAttentionParams& params, int tile_atoms)
   return bytes(sizes.q_len, kHeadDim + sizeof(float)) +
          bytes(sizes.head_atoms(), key_atom_bytes(kHeadDim) + value_atom_bytes(kHeadDim)) +
          bytes(sizes.token_atoms, sizeof(AtomKeys)) + bytes(sizes.q_clusters, pair) +
-         bytes(sizes.head_work, sizeof(SparseWork8)) +
+         bytes(sizes.head_work, sizeof(SparseWork)) +
          bytes(sizes.value_blocks, kHeadDim * sizeof(float)) +
          statistics_bytes(sizes.k_len, kHeadDim);
 }
@@ -371,14 +355,13 @@ SparsePlan8 plan(const BlockSparseAttentionParams& params, int first, int heads,
   const HeadStatistics statistics = head_statistics<kHeadDim>(k, v, heads, arena, stream);
 
   SparsePlan8 to{};
-  to.heads = heads;
+  static_cast<WorkLists&>(to) = empty_work_lists(params, heads, kWorkRows8, arena, stream);
   to.q_len = sizes.q_len;
   to.k_clusters = sizes.k_clusters;
   to.head_atoms = sizes.head_atoms();
   to.centroid_atom = sizes.token_atoms;
   to.centroid_atoms = sizes.centroid_atoms;
   to.pair_atoms = sizes.token_atoms;
-  to.head_work = sizes.head_work;
   to.q = arena.array<unsigned char>(times(sizes.q_len) * kHeadDim);
   to.k = arena.array<unsigned char>(times(sizes.head_atoms()) * key_atom_bytes(kHeadDim));
   to.v = arena.array<unsigned char>(value_bytes + zeros_bytes);
@@ -387,13 +370,8 @@ SparsePlan8 plan(const BlockSparseAttentionParams& params, int first, int heads,
   to.v_mean = statistics.v_mean;
   to.bias = arena.array<float>(pairs * sizes.centroid_atoms * kAtomKeys);
   to.atoms = arena.array<int>(pairs * to.pair_atoms);
-  to.work = arena.array<SparseWork8>(times(sizes.head_work));
-  // Cleared together.
-  const auto cleared = arena.array<int>(times(3) + 1);
-  const auto k_largest = reinterpret_cast<float*>(cleared);
-  to.next_work = cleared + heads;
-  to.counts = reinterpret_cast<WorkCounts8*>(to.next_work + 1);
-  check(cudaMemsetAsync(cleared, 0, (times(3) + 1) * sizeof(int), stream), "attention_8bit");
+  const auto k_largest = arena.array<float>(heads);
+  check(cudaMemsetAsync(k_largest, 0, heads * sizeof(float), stream), "attention_8bit");
   check(cudaMemsetAsync(to.v + value_bytes, 0, zeros_bytes, stream), "attention_8bit");
 
   const dim3 pieces(static_cast<unsigned>(heads),
@@ -413,7 +391,6 @@ SparsePlan8 plan(const BlockSparseAttentionParams& params, int first, int heads,
     stride = view.stride(0);
   };
   table(params.q_order, c.q_order, c.q_order_stride);
-  table(params.q_offsets, c.q_offsets, c.q_offsets_stride);
   table(params.k_order, c.k_order, c.k_order_stride);
   table(params.k_offsets, c.k_offsets, c.k_offsets_stride);
   table(params.chosen, c.chosen, c.chosen_head_stride);
@@ -451,8 +428,9 @@ SparsePlan8 plan(const BlockSparseAttentionParams& params, int first, int heads,
     check_launch("attention_8bit");
   }
   list_pair<<<static_cast<unsigned>(ceil_div<std::int64_t>(pairs, kThreads / 32)), kThreads, 0,
-              stream>>>(c, to, sizes.q_clusters);
+              stream>>>(c, to);
   check_launch("attention_8bit");
+  list_work(params, first, to, kWorkRows8, 0, stream);
   return to;
 }
 

@@ -11,49 +11,31 @@
 
 #include "core/arena.h"
 #include "ops/block_sparse_attention.h"
+#include "ops/cuda/attention_hopper/sparse_plan.h"
 #include "ops/cuda/common/launch.h"
 
 namespace sparsevid::ops::cuda {
 
-/// Up to two warpgroups' queries of one cluster against all that is listed for it.
-struct SparseWork8 {
-  int head;     // of those planned together; < 0: no more work
-  int pair;     // of head and query cluster
-  int q_begin;  // place in the order of the queries
-  int q_rows;
-  int atoms;  // listed
-};
-
-inline constexpr int kWorkRows8 = 128;
-
-/// Pieces of a head: those of two warpgroups from the first place on, others from the last down.
-struct WorkCounts8 {
-  int of_two;
-  int of_one;
-};
-
-struct SparsePlan8 {
-  int heads;
+/// Of its work lists only the queue `large` is used: pieces of one and of two warpgroups.
+struct SparsePlan8 : WorkLists {
   int q_len;
   int k_clusters;
-  int head_atoms;       // of one head: tokens, then centroids
-  int centroid_atom;    // the first of them
-  int centroid_atoms;   // whole tiles; 0 without a tail
-  int pair_atoms;       // room for the list of a pair
-  int head_work;        // room for the pieces of a head
-  unsigned char* q;     // [heads, q_len, head_dim]
-  unsigned char* k;     // [heads * head_atoms] atoms
-  unsigned char* v;     // [heads * head_atoms] atoms, and a tile of zeros
-  float* q_scale;       // [heads, q_len]; products of int8 times both scales are head_dim q . k
-  float* k_largest;     // [heads]: magnitude that becomes 127
-  float* v_scale;       // [heads, head_dim]
-  float* v_mean;        // [heads, head_dim]
-  float* bias;          // [heads * q_clusters, 16 centroid_atoms], in powers of 2
-  int* atoms;           // [heads * q_clusters, pair_atoms], counted from the head's first
-  SparseWork8* work;    // [heads, head_work]
-  WorkCounts8* counts;  // [heads]
-  int* next_work;       // the first not handed out, counted over all heads
+  int head_atoms;      // of one head: tokens, then centroids
+  int centroid_atom;   // the first of them
+  int centroid_atoms;  // whole tiles; 0 without a tail
+  int pair_atoms;      // room for the list of a pair
+  unsigned char* q;    // [heads, q_len, head_dim]
+  unsigned char* k;    // [heads * head_atoms] atoms
+  unsigned char* v;    // [heads * head_atoms] atoms, and a tile of zeros
+  float* q_scale;      // [heads, q_len]; products of int8 times both scales are head_dim q . k
+  float* k_largest;    // [heads]: magnitude that becomes 127
+  float* v_scale;      // [heads, head_dim]
+  float* v_mean;       // [heads, head_dim]
+  float* bias;         // [heads * q_clusters, 16 centroid_atoms], in powers of 2
+  int* atoms;          // [heads * q_clusters, pair_atoms], counted from the head's first
 };
+
+inline constexpr int kWorkRows8 = 2 * kQueryUnit;
 
 /// Bytes of scratch for one head with tiles of `tile_atoms`.
 std::size_t sparse_plan_bytes_8bit(const BlockSparseAttentionParams& params, int tile_atoms);
