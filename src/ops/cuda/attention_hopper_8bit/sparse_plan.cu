@@ -1,9 +1,9 @@
 // The problem: 2.3 GB of queries, keys and values (Wan 14B: 40 heads x 75,600 x 128) to 1.2 GB in
 //   cluster order, keys and values read before for their means, keys once more for their largest
 //   magnitude after the transform; everything else here is lists.
-// Plan: head_statistics.h; largest_keys, a block for 512 tokens; round_to_clusters, whose blocks
-//   take 64 queries or some atoms each, which find their cluster by bisection; list_pair, a warp
-//   for a pair of head and query cluster.
+// Plan: head_statistics.h; largest_keys, a block for 512 tokens; place_clusters, a list of atoms;
+//   round_to_clusters and round_values_to_clusters, whose blocks take 128 queries or some atoms
+//   each; list_pair, a warp for a pair of head and query cluster.
 // The atoms of a cluster begin at its first place / 16 + its number, which leaves room for all of
 //   them without adding up anything.
 // Bound: memory, but for round_to_clusters the latency of token numbers, rows and stores.
@@ -185,25 +185,29 @@ __device__ float2 round_atom_of_values(const RoundClustersArguments& a, int head
       value_atom<kHeadDim>(a.plan, head, atom));
 }
 
-/// Blocks (head, some queries, then some atoms of keys, then of values).
+/// Blocks (head, some queries, then some atoms of keys).
 template <int kHeadDim>
 __global__ void __launch_bounds__(kThreads)
     round_to_clusters(const __grid_constant__ RoundClustersArguments a) {
-  const int head = blockIdx.x;
-  const int thread = static_cast<int>(threadIdx.x);
-  int block = blockIdx.y;
   constexpr int kWarps = kThreads / 32;
-  if (block < a.q_blocks) {
-    round_queries<kHeadDim>(a, head, (block * kWarps + thread / 32) * kAtomKeys);
-    return;
-  }
-  block -= a.q_blocks;
-  if (block < a.key_blocks) {
-    round_atom_of_keys<kHeadDim>(a, head, block * kWarps + thread / 32);
-    return;
-  }
-  block -= a.key_blocks;
+  const int head = blockIdx.x;
+  const int block = blockIdx.y;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  if (block < a.q_blocks)
+    round_queries<kHeadDim>(a, head, (block * kWarps + warp) * kAtomKeys);
+  else
+    round_atom_of_keys<kHeadDim>(a, head, (block - a.q_blocks) * kWarps + warp);
+}
+
+/// Blocks (head, some atoms of values): half the registers of round_to_clusters, so that twice as
+/// many rows are on their way.
+template <int kHeadDim>
+__global__ void __launch_bounds__(kThreads)
+    round_values_to_clusters(const __grid_constant__ RoundClustersArguments a) {
   constexpr int kAtThreads = threads_per_value_atom(kHeadDim);
+  const int head = blockIdx.x;
+  const int block = blockIdx.y;
+  const int thread = static_cast<int>(threadIdx.x);
   const float2 lost = round_atom_of_values<kHeadDim>(
       a, head, block * (kThreads / kAtThreads) + thread / kAtThreads);
   store_lost<kHeadDim>(
@@ -415,9 +419,12 @@ SparsePlan8 plan(const BlockSparseAttentionParams& params, int first, int heads,
                       static_cast<unsigned>(ceil_div(sizes.k_clusters, kThreads)));
   place_clusters<<<clusters, kThreads, 0, stream>>>(c, sizes.k_clusters, sizes.token_atoms, atoms);
   check_launch("attention_8bit");
-  const dim3 grid(static_cast<unsigned>(heads),
-                  static_cast<unsigned>(a.q_blocks + a.key_blocks + a.value_blocks));
-  round_to_clusters<kHeadDim><<<grid, kThreads, 0, stream>>>(a);
+  const auto blocks = [heads](int of_head) {
+    return dim3(static_cast<unsigned>(heads), static_cast<unsigned>(of_head));
+  };
+  round_to_clusters<kHeadDim><<<blocks(a.q_blocks + a.key_blocks), kThreads, 0, stream>>>(a);
+  check_launch("attention_8bit");
+  round_values_to_clusters<kHeadDim><<<blocks(a.value_blocks), kThreads, 0, stream>>>(a);
   check_launch("attention_8bit");
   correct_means<kHeadDim>
       <<<heads, 1024, 0, stream>>>(a.lost, sizes.value_blocks, sizes.k_len, to.v_scale, to.v_mean);
