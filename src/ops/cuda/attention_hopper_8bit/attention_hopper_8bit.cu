@@ -23,7 +23,7 @@ std::string attention_8bit_hopper_refusal(const Attention8bitParams& params, con
 
 void attention_8bit_hopper(const Attention8bitParams& params, Context& context) {
   if (params.q.size(2) == 128)
-    launch_dense_8bit<Tile8<128, 192>, 2, 2, 16>(params, context);
+    launch_dense_8bit<Tile8<128, 192>, 2, 1, 16>(params, context);
   else
     launch_dense_8bit<Tile8<64, 256>, 1, 2, 12>(params, context);
 }
