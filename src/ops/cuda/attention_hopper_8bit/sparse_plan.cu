@@ -7,7 +7,8 @@
 // The atoms of a cluster begin at its first place / 16 + its number, which leaves room for all of
 //   them without adding up anything.
 // Bound: memory, but for round_to_clusters the latency of token numbers, rows and stores.
-// Tried: atoms that find their cluster by bisection: round_to_clusters 2.1 ms.
+// Tried: atoms that find their cluster by bisection: round_to_clusters 2.1 ms. Values rounded by
+//   the same kernel, of 108 registers and not 58: all of this 2.20 instead of 2.01 ms.
 #include "ops/cuda/attention_hopper_8bit/sparse_plan.h"
 
 #include <numbers>
