@@ -147,24 +147,26 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   });
 }
 
-/// One thread: the next work, large work first unless `small` is all that is wanted.
-__device__ SparseWork next_work(const SparsePlan& plan, bool& small) {
-  if (!small) {
+/// One thread: the next work; large work, while there is any, unless only small work is wanted.
+template <bool kSmall>
+__device__ void take_work(const SparsePlan& plan, SparseWork& work) {
+  if constexpr (!kSmall) {
     const int index = atomicAdd(plan.large.next, 1);
-    if (index < *plan.large.count) return plan.large.work[index];
-    small = true;
+    if (index < *plan.large.count) {
+      work = plan.large.work[index];
+      return;
+    }
   }
   const int index = atomicAdd(plan.small.next, 1);
-  if (index < *plan.small.count) return plan.small.work[index];
-  SparseWork none{};
-  none.head = -1;
-  return none;
+  if (index < *plan.small.count)
+    work = plan.small.work[index];
+  else
+    work.head = -1;
 }
 
 /// All that a block does with one shape of tile.
-template <class Tile>
-__device__ void attend_with(const SparseArguments& a, unsigned char* memory, int packers,
-                            bool small) {
+template <class Tile, bool kSmall>
+__device__ void attend_with(const SparseArguments& a, unsigned char* memory) {
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
@@ -184,14 +186,14 @@ __device__ void attend_with(const SparseArguments& a, unsigned char* memory, int
     };
     const int warp = threadIdx.x / 32;
     if (warp == 0) {
-      SparseLoader<Tile, false> loader(a, shared, packers);
+      SparseLoader<Tile, false> loader(a, shared);
       for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 1) {
-      SparseLoader<Tile, true> loader(a, shared, packers);
+      SparseLoader<Tile, true> loader(a, shared);
       for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
       QueryLoader<Tile, 0> loader(a.q, shared);
-      const auto take = [&](SparseWork& work) { work = next_work(a.plan, small); };
+      const auto take = [&](SparseWork& work) { take_work<kSmall>(a.plan, work); };
       hand_out_work(shared.work, take, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });
@@ -229,9 +231,9 @@ __global__ void __launch_bounds__(LargeTile::kThreads, 1)
   const auto block = static_cast<int>(blockIdx.x);
   if (block < packers) pack_heads<LargeTile::kHeadDim>(a.plan, packers);
   if (kTwoTiles && block >= static_cast<int>(gridDim.x) - blocks_for_small_work(a.plan, packers))
-    attend_with<SmallTile>(a, memory, packers, true);
+    attend_with<SmallTile, true>(a, memory);
   else
-    attend_with<LargeTile>(a, memory, packers, false);
+    attend_with<LargeTile, false>(a, memory);
 }
 
 template <class LargeTile, class SmallTile>
@@ -265,8 +267,11 @@ void run(const BlockSparseAttentionParams& params, Context& context) {
     a.q_order = params.q_order.as<std::int32_t>() + first * params.q_order.stride(0);
     a.q_order_stride = params.q_order.stride(0);
     a.scale_log2 = static_cast<float>(params.scale * std::numbers::log2e);
-    kernel<<<device_facts().multiprocessors, kThreads, kSharedBytes, stream>>>(a);
-    check_launch("block_sparse_attention");
+    // Blocks wait for each other, so all must run at once.
+    void* arguments[] = {&a};
+    check(cudaLaunchCooperativeKernel(kernel, dim3(device_facts().multiprocessors), dim3(kThreads),
+                                      arguments, kSharedBytes, stream),
+          "block_sparse_attention");
   }
 }
 

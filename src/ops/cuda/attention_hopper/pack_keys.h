@@ -101,6 +101,9 @@ class HeadPacker {
   std::int64_t atoms_;  // the head's first, in bytes
 };
 
+/// What is added to the count of the blocks that have packed their share of a head when all have.
+inline constexpr int kAllPacked = 1 << 16;
+
 /// Waits until another block has counted `counter` up to `value`, and sees what it wrote before.
 __device__ inline void wait_for_count(const int* counter, int value) {
   int count;
@@ -145,7 +148,10 @@ __device__ void pack_heads(const SparsePlan& plan, int packers) {
     __syncthreads();
     if (threadIdx.x == 0) {
       __threadfence();
-      atomicAdd(plan.packed + head, 1);
+      if (atomicAdd(plan.packed + head, 1) == packers - 1) {
+        __threadfence();
+        atomicAdd(plan.packed + head, kAllPacked);
+      }
     }
   }
 }

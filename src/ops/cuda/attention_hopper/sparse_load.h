@@ -48,15 +48,17 @@ struct SparseTiles {
 template <class Tile, bool kValues>
 class SparseLoader {
  public:
-  __device__ SparseLoader(const SparseArguments& a, SparseShared<Tile>& shared, int packers)
-      : a_(a), shared_(shared), packers_(packers) {}
+  __device__ SparseLoader(const SparseArguments& a, SparseShared<Tile>& shared)
+      : a_(a), shared_(shared) {}
 
   __device__ void load(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
-    wait_until_packed(work.head);
-    place_ = work.head % a_.plan.held_heads;
     source_ = (kValues ? a_.plan.v : a_.plan.k) +
-              static_cast<std::int64_t>(place_) * a_.plan.head_atoms * kAtomBytes;
+              static_cast<std::int64_t>(place(work)) * a_.plan.head_atoms * kAtomBytes;
+    if (work.head >= a_.plan.packed_heads) {
+      wait_for_count(a_.plan.packed + work.head, kAllPacked);
+      fence_async_proxy_global();
+    }
     if (tiles.of_atoms > 0) load_atoms(work, tiles);
     if (tiles.of_rows > 0) load_rows(work, tiles);
   }
@@ -64,13 +66,8 @@ class SparseLoader {
  private:
   static constexpr int kAtomBytes = SparseTiles<Tile>::kAtomBytes;
 
-  __device__ void wait_until_packed(int head) {
-    if (head < max(a_.plan.packed_heads, heads_seen_)) return;
-    wait_for_count(a_.plan.packed + head, packers_);
-    fence_async_proxy_global();
-    heads_seen_ = head + 1;
-  }
-
+  /// Of the head of `work` among those held.
+  __device__ int place(const SparseWork& work) const { return work.head % a_.plan.held_heads; }
   __device__ unsigned char* tile() const { return (kValues ? shared_.v : shared_.k)[turn_.stage]; }
   __device__ Barrier* full() const {
     return &(kValues ? shared_.v_full : shared_.k_full)[turn_.stage];
@@ -146,7 +143,7 @@ class SparseLoader {
     const float* const centroid_bias =
         a_.plan.centroid_bias + static_cast<std::int64_t>(work.head) * a_.plan.k_clusters;
     const int first_centroid = a_.plan.centroid_atom * kAtomRows;
-    const int zeros = (a_.plan.held_heads - place_) * a_.plan.head_atoms * kAtomRows;
+    const int zeros = (a_.plan.held_heads - place(work)) * a_.plan.head_atoms * kAtomRows;
     const int lane = threadIdx.x % 32;
     std::uint32_t* const list = shared_.rows[kValues];
     constexpr int kLists = (Tile::kKeys + 31) / 32;
@@ -231,9 +228,6 @@ class SparseLoader {
 
   const SparseArguments& a_;
   SparseShared<Tile>& shared_;
-  int packers_;
-  int heads_seen_ = 0;  // the first not known to be packed
-  int place_ = 0;       // of the head among those held
   const unsigned char* source_ = nullptr;
   std::uint64_t keep_ = l2_keep();
   PipelineTurn<Tile::kStages> turn_;
