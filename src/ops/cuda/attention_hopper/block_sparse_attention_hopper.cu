@@ -3,7 +3,8 @@
 //   copied into cluster order and swizzled as they will lie in shared memory (sparse_plan.h), so
 //   that a tile is a few runs of bytes, whatever clusters it is made of. What does not fill 8 rows
 //   of a cluster, and the centroids of the tail, are gathered row by row into tiles of their own,
-//   each row with a bias: 0, or ln(size). So no tile but the first of a list is masked.
+//   each row with a bias: 0, or ln(size), and come spread among the others, as a warp takes longer
+//   to gather a tile than it is worked on. So no tile but the first of a list is masked.
 // A query cluster is cut into pieces of one to three warpgroups of 64 queries, nearly equal. Most
 //   blocks have three computing warpgroups and take the pieces of three; the others have two with
 //   larger tiles and take the smaller pieces, so that neither tile nor warpgroups are too small.
@@ -32,7 +33,7 @@
 namespace sparsevid::ops::cuda {
 namespace {
 
-/// The key tiles of one piece of work: atoms, then rows.
+/// The key tiles of one piece of work, of atoms and of rows.
 template <class Tile>
 class SparseKeys : public TileStream<SparseShared<Tile>> {
   using Stream = TileStream<SparseShared<Tile>>;
@@ -47,7 +48,8 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   __device__ bool restart(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
     Stream::restart(tiles.count());
-    of_rows_ = tiles.of_rows;
+    rows_before_ = tiles.of_rows * tiles.distance;
+    rows_mask_ = tiles.distance - 1;
     first_keys_ = tiles.of_atoms > 0 ? tiles.first_atoms(work) * kAtomRows : 0;
     return left_ > 0;
   }
@@ -69,8 +71,8 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   }
   __device__ void wait_v(int stage, std::uint32_t parity) {
     Stream::wait_v(stage, parity);
-    // Perhaps the keys waited for since are gathered and these are not; never the other way round.
-    if (gathered()) fence_async_proxy();
+    // These are of the tile whose keys were waited for last, or of the one before.
+    if (are_rows(left_) || are_rows(left_ + 1)) fence_async_proxy();
   }
   __device__ void release_k(int stage) {
     stage_ = stage;
@@ -99,10 +101,15 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   }
 
  private:
+  /// As SparseTiles::are_rows.
+  __device__ bool are_rows(int left) const {
+    return left < rows_before_ && (left & rows_mask_) == 0;
+  }
   /// Whether the tile waited for last is one of rows.
-  __device__ bool gathered() const { return left_ < of_rows_; }
+  __device__ bool gathered() const { return are_rows(left_); }
 
-  int of_rows_ = 0;
+  int rows_before_ = 0;
+  int rows_mask_ = 0;
   int first_keys_ = 0;
   int stage_ = 0;
 };

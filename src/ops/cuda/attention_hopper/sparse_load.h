@@ -1,10 +1,13 @@
 // Loading keys, values and queries of block-sparse work into shared memory.
 #pragma once
 
+#include <bit>
+
 #include "ops/cuda/attention_hopper/pack_keys.h"
 #include "ops/cuda/attention_hopper/query_load.h"
 #include "ops/cuda/attention_hopper/sparse_plan.h"
 #include "ops/cuda/attention_hopper/work_slots.h"
+#include "ops/cuda/common/reduce.h"
 #include "ops/cuda/common/tma.h"
 
 namespace sparsevid::ops::cuda {
@@ -33,11 +36,22 @@ struct SparseTiles {
 
   int of_atoms;
   int of_rows;
+  int distance;  // of the tiles of rows: a power of two
 
   __device__ explicit SparseTiles(const SparseWork& work)
       : of_atoms((work.keys.atoms + kAtoms - 1) / kAtoms),
-        of_rows((work.keys.rows + Tile::kKeys - 1) / Tile::kKeys) {}
+        of_rows((work.keys.rows + Tile::kKeys - 1) / Tile::kKeys),
+        distance(of_rows == 0
+                     ? 1
+                     : static_cast<int>(std::bit_floor(static_cast<unsigned>(count() / of_rows)))) {
+  }
   __device__ int count() const { return of_atoms + of_rows; }
+  /// Whether the tile after which `left` tiles come is one of rows. These take long to gather, so
+  /// they come as far from each other as they can, the last one at the end; the first tile is one
+  /// of atoms if there is any.
+  __device__ bool are_rows(int left) const {
+    return left < of_rows * distance && (left & (distance - 1)) == 0;
+  }
   /// The first tile of atoms takes what does not fill a tile, so that only a first tile is masked.
   __device__ int first_atoms(const SparseWork& work) const {
     return work.keys.atoms - (of_atoms - 1) * kAtoms;
@@ -59,12 +73,25 @@ class SparseLoader {
       wait_for_count(a_.plan.packed + work.head, kAllPacked);
       fence_async_proxy_global();
     }
-    if (tiles.of_atoms > 0) load_atoms(work, tiles);
-    if (tiles.of_rows > 0) load_rows(work, tiles);
+    begin_atoms(work);
+    begin_rows(work);
+    int atoms = tiles.first_atoms(work);
+#pragma unroll 1
+    for (int left = tiles.count() - 1; left >= 0; --left) {
+      if (tiles.are_rows(left)) {
+        load_rows(work);
+      } else {
+        load_atoms(work, atoms);
+        atoms = kAtoms;
+      }
+      turn_.advance();
+    }
   }
 
  private:
+  static constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
   static constexpr int kAtomBytes = SparseTiles<Tile>::kAtomBytes;
+  static constexpr int kLists = (Tile::kKeys + 31) / 32;  // rows of a tile a lane lists
 
   /// Of the head of `work` among those held.
   __device__ int place(const SparseWork& work) const { return work.head % a_.plan.held_heads; }
@@ -76,119 +103,110 @@ class SparseLoader {
     barrier_wait(&(kValues ? shared_.v_empty : shared_.k_empty)[turn_.stage], turn_.parity ^ 1);
   }
 
-  /// Whole atoms, a tile after the other: a lane has a run and copies what of it falls into the
-  /// tile.
-  __device__ void load_atoms(const SparseWork& work, const SparseTiles<Tile>& tiles) {
-    constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
-    const int lane = threadIdx.x % 32;
+  __device__ void begin_atoms(const SparseWork& work) {
+    run_at_ = threadIdx.x % 32;
+    run_ = {0, 0};
+    run_begin_ = 0;
+    atoms_read_ = 0;
+    atoms_loaded_ = 0;
+    read_run(work);
+  }
+  __device__ void read_run(const SparseWork& work) {
     const AtomRun* const runs =
         a_.plan.runs + static_cast<std::int64_t>(work.pair) * a_.plan.k_clusters;
-    const auto read = [&](int at) { return at < work.keys.runs ? runs[at] : AtomRun{0, 0}; };
-    int at = lane;
-    AtomRun run{0, 0};
-    AtomRun next = read(at);  // ahead of its use
-    int begin = 0;            // of the run among all atoms
-    int listed = 0;           // atoms of the runs read
-    int tile_end = 0;
-    for (int i = 0; i < tiles.of_atoms; ++i) {
-      const int count = i == 0 ? tiles.first_atoms(work) : kAtoms;
-      const int tile_begin = tile_end;
-      tile_end += count;
-      std::uint32_t bytes = 0;
-      wait_empty();
-      while (true) {
-        const int from = max(begin, tile_begin);
-        const int part = min(begin + run.atoms, tile_end) - from;
-        if (part > 0) {
-          copy_bytes(tile() + (from - tile_begin) * kAtomBytes,
-                     source_ + static_cast<std::int64_t>(run.atom + (from - begin)) * kAtomBytes,
-                     part * kAtomBytes, full(), keep_);
-          bytes += part * kAtomBytes;
-        }
-        if (listed >= tile_end) break;
-        run = next;
-        at += 32;
-        next = read(at);
-        int sum = run.atoms;
-#pragma unroll
-        for (int distance = 1; distance < 32; distance *= 2) {
-          const int before = __shfl_up_sync(~0u, sum, distance);
-          if (lane >= distance) sum += before;
-        }
-        begin = listed + sum - run.atoms;
-        listed += __shfl_sync(~0u, sum, 31);
+    next_run_ = run_at_ < work.keys.runs ? runs[run_at_] : AtomRun{0, 0};
+  }
+
+  /// A tile of the next `count` atoms: a lane has a run and copies what of it falls into the tile.
+  __device__ void load_atoms(const SparseWork& work, int count) {
+    const int lane = threadIdx.x % 32;
+    const int tile_begin = atoms_loaded_;
+    atoms_loaded_ += count;
+    std::uint32_t bytes = 0;
+    wait_empty();
+    while (true) {
+      const int from = max(run_begin_, tile_begin);
+      const int part = min(run_begin_ + run_.atoms, atoms_loaded_) - from;
+      if (part > 0) {
+        copy_bytes(
+            tile() + (from - tile_begin) * kAtomBytes,
+            source_ + static_cast<std::int64_t>(run_.atom + (from - run_begin_)) * kAtomBytes,
+            part * kAtomBytes, full(), keep_);
+        bytes += part * kAtomBytes;
       }
-      // Weights of the rest of the tile are zero, but zero times anything must be zero.
-      if (kValues && count < kAtoms && lane == 0) {
-        const std::int64_t zeros =
-            static_cast<std::int64_t>(a_.plan.held_heads) * a_.plan.head_atoms;
-        copy_bytes(tile() + count * kAtomBytes, a_.plan.v + zeros * kAtomBytes,
-                   (kAtoms - count) * kAtomBytes, full(), keep_);
-        bytes += (kAtoms - count) * kAtomBytes;
-      }
-      finish_atoms(bytes);
-      turn_.advance();
+      if (atoms_read_ >= atoms_loaded_) break;
+      run_ = next_run_;
+      run_at_ += 32;
+      read_run(work);
+      int total;
+      run_begin_ = atoms_read_ + sum_of_lanes_before(run_.atoms, total);
+      atoms_read_ += total;
     }
-  }
-
-  /// Every barrier counts 32 lanes, that of keys the bias too.
-  __device__ void finish_atoms(std::uint32_t bytes) const {
+    // Weights of the rest of the tile are zero, but zero times anything must be zero.
+    if (kValues && count < kAtoms && lane == 0) {
+      const std::int64_t zeros = static_cast<std::int64_t>(a_.plan.held_heads) * a_.plan.head_atoms;
+      copy_bytes(tile() + count * kAtomBytes, a_.plan.v + zeros * kAtomBytes,
+                 (kAtoms - count) * kAtomBytes, full(), keep_);
+      bytes += (kAtoms - count) * kAtomBytes;
+    }
+    // Every barrier counts 32 lanes, that of keys the bias too.
     barrier_arrive_expect(full(), bytes);
-    if (!kValues && threadIdx.x % 32 == 0) barrier_arrive(full());
+    if (!kValues && lane == 0) barrier_arrive(full());
   }
 
-  /// Rows by themselves, with the bias of each.
-  __device__ void load_rows(const SparseWork& work, const SparseTiles<Tile>& tiles) {
+  __device__ int row_of_zeros(const SparseWork& work) const {
+    return (a_.plan.held_heads - place(work)) * a_.plan.head_atoms * kAtomRows;
+  }
+  __device__ void begin_rows(const SparseWork& work) {
+    row_at_ = threadIdx.x % 32;
+    read_rows(work);
+    read_bias(work);
+  }
+  /// Of the next tile.
+  __device__ void read_rows(const SparseWork& work) {
     const int* const rows = a_.plan.rows + static_cast<std::int64_t>(work.pair) * a_.plan.pair_rows;
+#pragma unroll
+    for (int j = 0; j < kLists; ++j)
+      row_[j] = row_at_ + 32 * j < work.keys.rows ? rows[row_at_ + 32 * j] : row_of_zeros(work);
+    row_at_ += Tile::kKeys;
+  }
+  __device__ void read_bias(const SparseWork& work) {
+    if constexpr (kValues) return;
     const float* const centroid_bias =
         a_.plan.centroid_bias + static_cast<std::int64_t>(work.head) * a_.plan.k_clusters;
     const int first_centroid = a_.plan.centroid_atom * kAtomRows;
-    const int zeros = (a_.plan.held_heads - place(work)) * a_.plan.head_atoms * kAtomRows;
+#pragma unroll
+    for (int j = 0; j < kLists; ++j) {
+      if (row_[j] < first_centroid)
+        bias_[j] = 0;
+      else
+        bias_[j] =
+            row_[j] == row_of_zeros(work) ? -INFINITY : centroid_bias[row_[j] - first_centroid];
+    }
+  }
+
+  /// A tile of rows by themselves, with the bias of each. Those of the next tile are read ahead.
+  __device__ void load_rows(const SparseWork& work) {
     const int lane = threadIdx.x % 32;
     std::uint32_t* const list = shared_.rows[kValues];
-    constexpr int kLists = (Tile::kKeys + 31) / 32;
-    int row[kLists];
-    float bias[kLists];
-    const auto read_rows = [&](int tile) {
 #pragma unroll
-      for (int j = 0; j < kLists; ++j) {
-        const int at = tile * Tile::kKeys + 32 * j + lane;
-        row[j] = at < work.keys.rows ? rows[at] : zeros;
-      }
-    };
-    const auto read_bias = [&] {
-#pragma unroll
-      for (int j = 0; j < kLists; ++j) {
-        if (kValues || row[j] < first_centroid)
-          bias[j] = 0;
-        else
-          bias[j] = row[j] == zeros ? -INFINITY : centroid_bias[row[j] - first_centroid];
-      }
-    };
-    read_rows(0);
-    read_bias();
-#pragma unroll 1
-    for (int i = 0; i < tiles.of_rows; ++i) {
+    for (int j = 0; j < kLists; ++j)
+      // Where the row begins among the atoms, less the swizzle.
+      if (32 * j + lane < Tile::kKeys)
+        list[32 * j + lane] = row_[j] / kAtomRows * kAtomBytes + row_[j] % kAtomRows * 128;
+    read_rows(work);
+    wait_empty();
+    if constexpr (!kValues) {
 #pragma unroll
       for (int j = 0; j < kLists; ++j)
-        // Where the row begins among the atoms, less the swizzle.
-        if (32 * j + lane < Tile::kKeys)
-          list[32 * j + lane] = row[j] / kAtomRows * kAtomBytes + row[j] % kAtomRows * 128;
-      read_rows(i + 1);  // ahead of their use
-      wait_empty();
-      if constexpr (!kValues) {
-#pragma unroll
-        for (int j = 0; j < kLists; ++j)
-          if (32 * j + lane < Tile::kKeys) shared_.bias[turn_.stage][32 * j + lane] = bias[j];
-      }
-      __syncwarp();
-      if (!kValues && lane == 0) barrier_arrive(full());
-      gather(list);
-      barrier_arrive_after_copies(full());
-      __syncwarp();
-      turn_.advance();
-      read_bias();
+        if (32 * j + lane < Tile::kKeys) shared_.bias[turn_.stage][32 * j + lane] = bias_[j];
     }
+    __syncwarp();
+    if (!kValues && lane == 0) barrier_arrive(full());
+    gather(list);
+    barrier_arrive_after_copies(full());
+    __syncwarp();
+    read_bias(work);
   }
 
   /// The listed rows, from atoms to atoms: 16 bytes a lane, some rows at a time. Places are read in
@@ -196,8 +214,7 @@ class SparseLoader {
   __device__ void gather(const std::uint32_t* list) const {
     constexpr int kChunks = Tile::kHeadDim / 8;      // of 16 bytes
     constexpr int kRows = kAtomRows * kChunks / 32;  // of an atom, for a lane
-    constexpr int kAtoms = SparseTiles<Tile>::kAtoms;
-    constexpr int kBatch = 2;  // atoms
+    constexpr int kBatch = 2;                        // atoms
     static_assert(kAtoms % kBatch == 0);
     const std::uint32_t lane = threadIdx.x % 32;
     const std::uint32_t chunk = lane % kChunks;
@@ -229,6 +246,15 @@ class SparseLoader {
   const SparseArguments& a_;
   SparseShared<Tile>& shared_;
   const unsigned char* source_ = nullptr;
+  AtomRun run_;       // this lane's
+  AtomRun next_run_;  // read ahead of its use
+  int run_at_;        // place of the next one in the list
+  int run_begin_;     // of this lane's among all atoms
+  int atoms_read_;    // atoms of the runs read
+  int atoms_loaded_;
+  int row_[kLists];  // of the next tile of rows, as its bias
+  float bias_[kLists];
+  int row_at_;
   std::uint64_t keep_ = l2_keep();
   PipelineTurn<Tile::kStages> turn_;
 };
