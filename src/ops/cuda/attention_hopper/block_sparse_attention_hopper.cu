@@ -77,6 +77,11 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   __device__ void release_k(int stage) {
     stage_ = stage;
     if (!gathered()) Stream::release_k(stage);  // else when the bias is read
+    if (last()) release_queries();
+  }
+  /// A piece's last logits are computed, so that the next one's queries come beside its softmax.
+  __device__ void release_queries() {
+    if (threadIdx.x % 32 == 0) barrier_arrive(&shared_.q_empty);
   }
 
   __device__ void apply_first(float (&s)[Tile::kKeys / 2]) {
@@ -126,23 +131,20 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   for_each_work(shared.work, [&](const SparseWork& work) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
-    const auto queries_done = [&] {
-      if (lane == 0) barrier_arrive(&shared.q_empty);
-    };
     barrier_wait(&shared.q_full, queries.parity);
     queries.advance();
     fence_async_proxy();
     const bool any = keys.restart(work);
     if (64 * warpgroup >= work.q_rows) {
-      queries_done();
+      keys.release_queries();
       keys.pass(turn);
       return;
     }
     issue.take_part((work.q_rows + 63) / 64);
     if (any) {
-      attend<Tile>(shared, warpgroup, keys, turn, issue, softmax, o, queries_done);
+      attend<Tile>(shared, warpgroup, keys, turn, issue, softmax, o, [] {});
     } else {
-      queries_done();
+      keys.release_queries();
 #pragma unroll
       for (float& x : o) x = 0;
     }
