@@ -24,7 +24,8 @@ struct SparseArguments {
 template <class Tile>
 struct SparseShared : QueryShared<Tile> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
-  std::uint32_t rows[2][Tile::kKeys];      // of the tile being gathered: for keys, for values
+  // Of the tile being gathered: for keys, for values.
+  alignas(16) std::uint32_t rows[2][Tile::kKeys];
   WorkSlots<SparseWork> work;
 };
 
@@ -191,9 +192,9 @@ class SparseLoader {
     std::uint32_t* const list = shared_.rows[kValues];
 #pragma unroll
     for (int j = 0; j < kLists; ++j)
-      // Where the row begins among the atoms, less the swizzle.
+      // Where the row's first column lies among the atoms.
       if (32 * j + lane < Tile::kKeys)
-        list[32 * j + lane] = row_[j] / kAtomRows * kAtomBytes + row_[j] % kAtomRows * 128;
+        list[32 * j + lane] = row_[j] / kAtomRows * kAtomBytes + row_[j] % kAtomRows * (128 + 16);
     read_rows(work);
     wait_empty();
     if constexpr (!kValues) {
@@ -216,6 +217,9 @@ class SparseLoader {
     constexpr int kRows = kAtomRows * kChunks / 32;  // of an atom, for a lane
     constexpr int kBatch = 2;                        // atoms
     static_assert(kAtoms % kBatch == 0);
+    struct alignas(4 * kRows) Places {
+      std::uint32_t of[kRows];
+    };
     const std::uint32_t lane = threadIdx.x % 32;
     const std::uint32_t chunk = lane % kChunks;
     const std::uint32_t swizzle = chunk % 8 * 16;
@@ -225,19 +229,16 @@ class SparseLoader {
     list += first_row;
 #pragma unroll 1
     for (int atom = 0; atom < kAtoms; atom += kBatch) {
-      std::uint32_t places[kBatch][kRows];
+      Places places[kBatch];
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i)
+        places[i] = *reinterpret_cast<const Places*>(list + i * kAtomRows);
 #pragma unroll
       for (int i = 0; i < kBatch; ++i)
 #pragma unroll
-        for (int row = 0; row < kRows; ++row) places[i][row] = list[i * kAtomRows + row];
-#pragma unroll
-      for (int i = 0; i < kBatch; ++i)
-#pragma unroll
-        for (int row = 0; row < kRows; ++row) {
-          const std::uint32_t place = places[i][row];
+        for (int row = 0; row < kRows; ++row)
           copy_16_bytes(to + i * kAtomBytes + row * 128 + (swizzle ^ (first_row + row) * 16),
-                        from + (place + (swizzle ^ (place / 8 & 0x70))), true, keep_);
-        }
+                        from + (places[i].of[row] ^ swizzle), true, keep_);
       list += kBatch * kAtomRows;
       to += kBatch * kAtomBytes;
     }
