@@ -296,7 +296,7 @@ void block_sparse_attention_hopper(const BlockSparseAttentionParams& params, Con
   constexpr auto kOrder = AtomOrder::columns_first;
   using Tile64 = AttentionTile<64, 112, 3, kOrder, 4, 56>;
   if (params.q.size(2) == 128)
-    run<AttentionTile<128, 80, 3, kOrder, 4, 56>, AttentionTile<128, 112, 2, kOrder, 3, 56, 1>>(
+    run<AttentionTile<128, 80, 3, kOrder, 4, 56>, AttentionTile<128, 112, 2, kOrder, 3, 80, 1>>(
         params, context);
   else
     run<Tile64, Tile64>(params, context);

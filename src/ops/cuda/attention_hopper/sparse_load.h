@@ -68,8 +68,12 @@ class SparseLoader {
 
   __device__ void load(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
-    source_ = (kValues ? a_.plan.v : a_.plan.k) +
-              static_cast<std::int64_t>(place(work)) * a_.plan.head_atoms * kAtomBytes;
+    const unsigned char* const source =
+        (kValues ? a_.plan.v : a_.plan.k) +
+        static_cast<std::int64_t>(place(work)) * a_.plan.head_atoms * kAtomBytes;
+    // So that the compiler does not add up its parts again for every row that is copied.
+    source_ = reinterpret_cast<const unsigned char*>(
+        __shfl_sync(~0u, reinterpret_cast<std::uintptr_t>(source), 0));
     if (work.head >= a_.plan.packed_heads) {
       wait_for_count(a_.plan.packed + work.head, kAllPacked);
       fence_async_proxy_global();
@@ -161,7 +165,6 @@ class SparseLoader {
   __device__ void begin_rows(const SparseWork& work) {
     row_at_ = threadIdx.x % 32;
     read_rows(work);
-    read_bias(work);
   }
   /// Of the next tile.
   __device__ void read_rows(const SparseWork& work) {
@@ -171,22 +174,28 @@ class SparseLoader {
       row_[j] = row_at_ + 32 * j < work.keys.rows ? rows[row_at_ + 32 * j] : row_of_zeros(work);
     row_at_ += Tile::kKeys;
   }
-  __device__ void read_bias(const SparseWork& work) {
-    if constexpr (kValues) return;
+  __device__ void write_bias(const SparseWork& work) const {
+    const int lane = threadIdx.x % 32;
     const float* const centroid_bias =
         a_.plan.centroid_bias + static_cast<std::int64_t>(work.head) * a_.plan.k_clusters;
     const int first_centroid = a_.plan.centroid_atom * kAtomRows;
+    float bias[kLists];
 #pragma unroll
     for (int j = 0; j < kLists; ++j) {
       if (row_[j] < first_centroid)
-        bias_[j] = 0;
+        bias[j] = 0;
       else
-        bias_[j] =
+        bias[j] =
             row_[j] == row_of_zeros(work) ? -INFINITY : centroid_bias[row_[j] - first_centroid];
     }
+#pragma unroll
+    for (int j = 0; j < kLists; ++j)
+      if (32 * j + lane < Tile::kKeys) shared_.bias[turn_.stage][32 * j + lane] = bias[j];
   }
 
-  /// A tile of rows by themselves, with the bias of each. Those of the next tile are read ahead.
+  /// A tile of rows by themselves, with the bias of each, which is read while the rows come. Those
+  /// of the next tile are read ahead. (56 registers of a thread are few: what is kept from one tile
+  /// to the next takes them from the copies, which then wait for each other's addresses.)
   __device__ void load_rows(const SparseWork& work) {
     const int lane = threadIdx.x % 32;
     std::uint32_t* const list = shared_.rows[kValues];
@@ -195,19 +204,17 @@ class SparseLoader {
       // Where the row's first column lies among the atoms.
       if (32 * j + lane < Tile::kKeys)
         list[32 * j + lane] = row_[j] / kAtomRows * kAtomBytes + row_[j] % kAtomRows * (128 + 16);
-    read_rows(work);
     wait_empty();
-    if constexpr (!kValues) {
-#pragma unroll
-      for (int j = 0; j < kLists; ++j)
-        if (32 * j + lane < Tile::kKeys) shared_.bias[turn_.stage][32 * j + lane] = bias_[j];
-    }
     __syncwarp();
-    if (!kValues && lane == 0) barrier_arrive(full());
     gather(list);
     barrier_arrive_after_copies(full());
+    if constexpr (!kValues) {
+      write_bias(work);
+      __syncwarp();
+      if (lane == 0) barrier_arrive(full());
+    }
     __syncwarp();
-    read_bias(work);
+    read_rows(work);
   }
 
   /// The listed rows, from atoms to atoms: 16 bytes a lane, some rows at a time. Places are read in
@@ -224,7 +231,8 @@ class SparseLoader {
     const std::uint32_t chunk = lane % kChunks;
     const std::uint32_t swizzle = chunk % 8 * 16;
     const std::uint32_t first_row = lane / kChunks * kRows;
-    const unsigned char* const from = source_ + chunk / 8 * 1024;
+    // Added to a place but for the row's half of the swizzle, which it is combined with.
+    const std::uint32_t from = chunk / 8 * 1024 + swizzle;
     std::uint32_t to = shared_address(tile()) + chunk / 8 * 1024 + first_row * 128;
     list += first_row;
 #pragma unroll 1
@@ -238,7 +246,7 @@ class SparseLoader {
 #pragma unroll
         for (int row = 0; row < kRows; ++row)
           copy_16_bytes(to + i * kAtomBytes + row * 128 + (swizzle ^ (first_row + row) * 16),
-                        from + (places[i].of[row] ^ swizzle), true, keep_);
+                        source_ + (places[i].of[row] ^ from), true, keep_);
       list += kBatch * kAtomRows;
       to += kBatch * kAtomBytes;
     }
@@ -253,8 +261,7 @@ class SparseLoader {
   int run_begin_;     // of this lane's among all atoms
   int atoms_read_;    // atoms of the runs read
   int atoms_loaded_;
-  int row_[kLists];  // of the next tile of rows, as its bias
-  float bias_[kLists];
+  int row_[kLists];  // of the next tile of rows
   int row_at_;
   std::uint64_t keep_ = l2_keep();
   PipelineTurn<Tile::kStages> turn_;
