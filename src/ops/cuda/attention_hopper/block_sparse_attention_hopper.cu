@@ -48,8 +48,9 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   __device__ bool restart(const SparseWork& work) {
     const SparseTiles<Tile> tiles(work);
     Stream::restart(tiles.count());
-    rows_before_ = tiles.of_rows * tiles.distance;
-    rows_mask_ = tiles.distance - 1;
+    distance_ = tiles.distance;
+    next_rows_ = (tiles.of_rows - 1) * distance_;
+    values_gathered_ = false;
     first_keys_ = tiles.of_atoms > 0 ? tiles.first_atoms(work) * kAtomRows : 0;
     return left_ > 0;
   }
@@ -71,8 +72,8 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   }
   __device__ void wait_v(int stage, std::uint32_t parity) {
     Stream::wait_v(stage, parity);
-    // These are of the tile whose keys were waited for last, or of the one before.
-    if (are_rows(left_) || are_rows(left_ + 1)) fence_async_proxy();
+    if (values_gathered_) fence_async_proxy();
+    values_gathered_ = false;
   }
   __device__ void release_k(int stage) {
     stage_ = stage;
@@ -103,18 +104,17 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
     }
     __syncwarp();
     Stream::release_k(stage_);
+    next_rows_ -= distance_;
+    values_gathered_ = true;
   }
 
  private:
-  /// As SparseTiles::are_rows.
-  __device__ bool are_rows(int left) const {
-    return left < rows_before_ && (left & rows_mask_) == 0;
-  }
   /// Whether the tile waited for last is one of rows.
-  __device__ bool gathered() const { return are_rows(left_); }
+  __device__ bool gathered() const { return left_ == next_rows_; }
 
-  int rows_before_ = 0;
-  int rows_mask_ = 0;
+  int distance_ = 0;   // SparseTiles::are_rows, counted down
+  int next_rows_ = 0;  // how many tiles come after the next tile of rows; negative: there is none
+  bool values_gathered_ = false;  // of the tile whose values are waited for next
   int first_keys_ = 0;
   int stage_ = 0;
 };
