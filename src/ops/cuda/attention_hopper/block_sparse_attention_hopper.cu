@@ -42,7 +42,9 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
 
  public:
   using Stream::last;
-  using Stream::Stream;
+
+  __device__ SparseKeys(SparseShared<Tile>& shared, int warpgroup)
+      : Stream(shared), warpgroup_(warpgroup) {}
 
   /// Whether there is any tile.
   __device__ bool restart(const SparseWork& work) {
@@ -82,7 +84,7 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   }
   /// A piece's last logits are computed, so that the next one's queries come beside its softmax.
   __device__ void release_queries() {
-    if (threadIdx.x % 32 == 0) barrier_arrive(&shared_.q_empty);
+    if (threadIdx.x % 32 == 0) barrier_arrive(shared_.empty(warpgroup_));
   }
 
   __device__ void apply_first(float (&s)[Tile::kKeys / 2]) {
@@ -112,6 +114,7 @@ class SparseKeys : public TileStream<SparseShared<Tile>> {
   /// Whether the tile waited for last is one of rows.
   __device__ bool gathered() const { return left_ == next_rows_; }
 
+  int warpgroup_;
   int distance_ = 0;   // SparseTiles::are_rows, counted down
   int next_rows_ = 0;  // how many tiles come after the next tile of rows; negative: there is none
   bool values_gathered_ = false;  // of the tile whose values are waited for next
@@ -125,13 +128,13 @@ __device__ void compute_sparse(const SparseArguments& a, SparseShared<Tile>& sha
   const int lane = threadIdx.x % 32;
   const int row = 64 * warpgroup + threadIdx.x % 128 / 32 * 16 + lane / 4;
   IssueTurnOfSome<Tile::kWarpgroups> issue(warpgroup);
-  SparseKeys<Tile> keys(shared);
+  SparseKeys<Tile> keys(shared, warpgroup);
   PipelineTurn<1> queries;
   PipelineTurn<Tile::kStages> turn;
   for_each_work(shared.work, [&](const SparseWork& work) {
     float o[Tile::kHeadDim / 2];
     OnlineSoftmax softmax(a.scale_log2);
-    barrier_wait(&shared.q_full, queries.parity);
+    barrier_wait(shared.full(warpgroup), queries.parity);
     queries.advance();
     fence_async_proxy();
     const bool any = keys.restart(work);
@@ -179,8 +182,10 @@ __device__ void attend_with(const SparseArguments& a, unsigned char* memory) {
   auto& shared = *reinterpret_cast<SparseShared<Tile>*>(memory);
   if (threadIdx.x == 0) {
     constexpr int kWarps = 4 * Tile::kWarpgroups;
-    barrier_init(&shared.q_full, kQueryArrivals);
-    barrier_init(&shared.q_empty, kWarps);
+    for (int warpgroup = 0; warpgroup < Tile::kWarpgroups; ++warpgroup) {
+      barrier_init(shared.full(warpgroup), kQueryArrivals);
+      barrier_init(shared.empty(warpgroup), kWarpgroupThreads / 32);
+    }
     init_tile_barriers(shared, 33, 32, kWarps);
     shared.work.init(3 + kWarps);
     barrier_init_fence();
@@ -201,13 +206,13 @@ __device__ void attend_with(const SparseArguments& a, unsigned char* memory) {
       SparseLoader<Tile, true> loader(a, shared);
       for_each_work(shared.work, [&](const SparseWork& work) { loader.load(work); });
     } else if (warp == 2) {
-      QueryLoader<Tile, 0> loader(a.q, shared);
+      QueryLoader<Tile, 0, Tile::kWarpgroups> loader(a.q, shared);
       const auto take = [&](SparseWork& work) { take_work<kSmall>(a.plan, work); };
       hand_out_work(shared.work, take, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });
     } else {
-      QueryLoader<Tile, 1> loader(a.q, shared);
+      QueryLoader<Tile, 1, Tile::kWarpgroups> loader(a.q, shared);
       for_each_work(shared.work, [&](const SparseWork& work) {
         loader.load(work.head, work.q_rows, token_of(work));
       });

@@ -16,71 +16,91 @@ struct HeadPointers {
   std::int64_t row_stride;
 };
 
-/// Warps that load queries; each arrives at q_full with every lane's copies and once for the
+/// Warps that load queries; each arrives at full() with every lane's copies and once for the
 /// tokens.
 inline constexpr int kQueryLoaders = 2;
 inline constexpr int kQueryArrivals = 33 * kQueryLoaders;
 
-template <class Tile>
+/// The queries come in `kGroups` equal parts, each as soon as those that read it are done with what
+/// was there.
+template <class Tile, int kGroups = 1>
 struct QueryShared : AttentionShared<Tile> {
-  int tokens[2][Tile::kRows];  // of the queries, for this work and the next; -1: none
+  int tokens[2][Tile::kRows];     // of the queries, for this work and the next; -1: none
+  Barrier further_full[kGroups];  // of all parts but the first
+  Barrier further_empty[kGroups];
+
+  __device__ Barrier* full(int group) { return group == 0 ? &this->q_full : &further_full[group]; }
+  __device__ Barrier* empty(int group) {
+    return group == 0 ? &this->q_empty : &further_empty[group];
+  }
 };
 
 /// One warp: its share of the queries, rows between those of the work and a whole warpgroup's as
 /// zeros.
-template <class Tile, int kLoader>
+template <class Tile, int kLoader, int kGroups = 1>
 class QueryLoader {
  public:
-  __device__ QueryLoader(const HeadPointers<const __nv_bfloat16>& q, QueryShared<Tile>& shared)
+  __device__ QueryLoader(const HeadPointers<const __nv_bfloat16>& q,
+                         QueryShared<Tile, kGroups>& shared)
       : q_(q), shared_(shared) {}
 
   /// `rows` queries of `head`, the tokens token_of(0), token_of(1), ...
   template <class TokenOf>
   __device__ void load(int head, int rows, TokenOf token_of) {
+#pragma unroll 1
+    for (int group = 0; group < kGroups; ++group) load_group(head, rows, token_of, group);
+    turn_.advance();
+  }
+
+ private:
+  template <class TokenOf>
+  __device__ void load_group(int head, int rows, TokenOf token_of, int group) {
     constexpr int kChunks = Tile::kHeadDim / 8;  // of 16 bytes
     constexpr int kStep = 32 / kChunks;          // rows at a time
     constexpr int kBatch = 8;
-    constexpr int kLists = Tile::kRows / kQueryLoaders / 32;
-    static_assert(kLists * kQueryLoaders * 32 == Tile::kRows);
-    constexpr int kFirst = kLoader * kLists * 32;
+    constexpr int kGroupRows = Tile::kRows / kGroups;
+    constexpr int kLists = kGroupRows / kQueryLoaders / 32;
+    static_assert(kLists * kQueryLoaders * 32 * kGroups == Tile::kRows);
+    const int begin = group * kGroupRows + kLoader * kLists * 32;
     const int lane = threadIdx.x % 32;
     const int chunk = lane % kChunks;
     // Found while the queries before are still in use.
     int tokens[kLists];
 #pragma unroll
     for (int i = 0; i < kLists; ++i) {
-      const int row = kFirst + 32 * i + lane;
+      const int row = begin + 32 * i + lane;
       tokens[i] = row < rows ? token_of(row) : -1;
     }
     const __nv_bfloat16* const q = q_.data + head * q_.head_stride + 8 * chunk;
     const std::uint32_t to = shared_address(shared_.q) + chunk / 8 * 64 * 128;
-    int* const listed = shared_.tokens[turn_.parity] + kFirst;
-    barrier_wait(&shared_.q_empty, turn_.parity ^ 1);
+    int* const listed = shared_.tokens[turn_.parity] + begin;
+    barrier_wait(shared_.empty(group), turn_.parity ^ 1);
 #pragma unroll
     for (int i = 0; i < kLists; ++i) listed[32 * i + lane] = tokens[i];
     __syncwarp();
-    if (lane == 0) barrier_arrive(&shared_.q_full);  // for the tokens
-    const int end = min((rows + 63) / 64 * 64 - kFirst, kLists * 32);
+    if (lane == 0) barrier_arrive(shared_.full(group));  // for the tokens
+    const int end = min((rows + 63) / 64 * 64 - begin, kLists * 32);
+    static_assert(kBatch * kStep % 8 == 0 && 64 % (kBatch * kStep) == 0);
 #pragma unroll 1
     for (int first = 0; first < end; first += kBatch * kStep) {
+      const int first_row = begin + first;
+      const std::uint32_t first_place =
+          to + first_row / 64 * Tile::kWarpgroupQueryBytes + first_row % 64 * 128;
       int token[kBatch];
 #pragma unroll
       for (int j = 0; j < kBatch; ++j) token[j] = listed[first + j * kStep + lane / kChunks];
 #pragma unroll
       for (int j = 0; j < kBatch; ++j) {
-        const int row = kFirst + first + j * kStep + lane / kChunks;
-        copy_16_bytes(to + row / 64 * Tile::kWarpgroupQueryBytes + row % 64 * 128 +
-                          ((chunk % 8) ^ (row % 8)) * 16,
+        const int row = j * kStep + lane / kChunks;
+        copy_16_bytes(first_place + row * 128 + ((chunk % 8) ^ (row % 8)) * 16,
                       q + max(token[j], 0) * q_.row_stride, token[j] >= 0, give_up_);
       }
     }
-    barrier_arrive_after_copies(&shared_.q_full);
-    turn_.advance();
+    barrier_arrive_after_copies(shared_.full(group));
   }
 
- private:
   const HeadPointers<const __nv_bfloat16>& q_;
-  QueryShared<Tile>& shared_;
+  QueryShared<Tile, kGroups>& shared_;
   std::uint64_t give_up_ = l2_give_up();
   PipelineTurn<1> turn_;
 };

@@ -22,7 +22,7 @@ struct SparseArguments {
 };
 
 template <class Tile>
-struct SparseShared : QueryShared<Tile> {
+struct SparseShared : QueryShared<Tile, Tile::kWarpgroups> {
   float bias[Tile::kStages][Tile::kKeys];  // of the keys of a tile of rows
   // Of the tile being gathered: for keys, for values.
   alignas(16) std::uint32_t rows[2][Tile::kKeys];
