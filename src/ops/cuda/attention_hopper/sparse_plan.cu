@@ -2,8 +2,8 @@
 //   (40 heads x 75,600 x 128, 300 x 1,000 clusters), and the first head's keys and values.
 // Plan: place_clusters, a block for a head: atoms of the clusters by a scan. pack_first_heads, a
 //   warp for a cluster. list_keys, a warp for a pair of head and query cluster. list_work, a block
-//   for a head: a scan over its pairs, so that what runs at one time reads the keys of one head,
-//   which the L2 cache holds.
+//   for a head: sorts its query clusters by the keys on their lists and scans over them, so that
+//   what runs at one time reads about the same keys of one head, which the L2 cache holds.
 // Bound: latencies.
 // Tried: lists made by the loading warps while the attention runs, which one warp is too slow for;
 //   work listed by a single block: 90 us.
@@ -107,69 +107,91 @@ __global__ void __launch_bounds__(256)
   if (lane == 0) plan.lists[pair] = sizes;
 }
 
-/// The pieces of a cluster that have a given number of warpgroups: `count`, from row `first` on.
-struct Pieces {
-  int count;
-  int first;
+/// How the queries of a cluster are cut: into pieces of `warpgroups` of them, or one more if they
+/// are among the `larger` first.
+struct Cut {
+  int pieces;
+  int warpgroups;
+  int larger;
+
+  __device__ Cut(int rows, int most) {
+    const int units = (rows + kQueryUnit - 1) / kQueryUnit;
+    pieces = (units + most - 1) / most;
+    warpgroups = pieces == 0 ? 0 : units / pieces;
+    larger = units - warpgroups * pieces;
+  }
+  /// Where a piece begins, or the last one ends.
+  __device__ int first_row(int piece) const {
+    return kQueryUnit * (piece * warpgroups + min(piece, larger));
+  }
+  /// The pieces of `from` to `to` warpgroups begin and end here.
+  __device__ int begin(int to) const { return warpgroups + 1 <= to ? 0 : larger; }
+  __device__ int end(int from) const { return warpgroups >= from ? pieces : larger; }
+  __device__ int count(int from, int to) const {
+    return warpgroups > to || warpgroups + 1 < from ? 0 : max(end(from) - begin(to), 0);
+  }
 };
 
-/// A cluster's pieces have equally many warpgroups, at most `most`, or the first ones have one
-/// more.
-__device__ Pieces pieces_of(int rows, int most, int warpgroups) {
-  const int units = (rows + kQueryUnit - 1) / kQueryUnit;
-  if (units == 0) return {0, 0};
-  const int pieces = (units + most - 1) / most;
-  const int larger = units % pieces;
-  if (units / pieces + 1 == warpgroups) return {larger, 0};
-  if (units / pieces == warpgroups)
-    return {pieces - larger, larger * (warpgroups + 1) * kQueryUnit};
-  return {0, 0};
+__device__ int keys_of(const KeyLists& lists) { return lists.atoms * kAtomRows + lists.rows; }
+
+/// Sorts the clusters of this block's head, those with the longest lists of keys first. Then blocks
+/// that begin at one time walk over the keys equally fast, so that the L2 cache need not hold them
+/// all; and nobody begins the text's long list when the others are done.
+__device__ void sort_by_keys(const WorkLists& plan) {
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * plan.q_clusters;
+  const KeyLists* const lists = plan.lists + first;
+  for (int cluster = threadIdx.x; cluster < plan.q_clusters; cluster += kScanThreads) {
+    const int keys = keys_of(lists[cluster]);
+    int before = 0;
+#pragma unroll 4
+    for (int other = 0; other < plan.q_clusters; ++other) {
+      const int of_other = keys_of(lists[other]);
+      before += of_other > keys || (of_other == keys && other < cluster) ? 1 : 0;
+    }
+    plan.by_keys[first + before] = cluster;
+  }
+  __syncthreads();
 }
 
-/// Queues the pieces of this block's head that have `from` down to `to` warpgroups. It counts those
-/// of the heads before for itself. Pieces of many warpgroups come first, so that what runs at one
-/// time walks over the keys equally fast.
+/// Queues the pieces of this block's head that have `from` to `to` warpgroups. It counts those of
+/// the heads before for itself.
 __device__ void queue_pieces(const int* q_offsets, std::int64_t head_stride, int most, int from,
                              int to, const WorkLists& plan, const WorkQueue& queue) {
-  const auto rows_of = [&](int head, int cluster) {
+  const auto cut_of = [&](int head, int cluster) {
     const int* offset = q_offsets + head * head_stride + cluster;
-    return offset[1] - offset[0];
+    return Cut(offset[1] - offset[0], most);
   };
   const int head = blockIdx.x;
   int before = 0;
 #pragma unroll 1
   for (int pair = threadIdx.x; pair < head * plan.q_clusters; pair += kScanThreads)
-#pragma unroll 1
-    for (int warpgroups = from; warpgroups >= to; --warpgroups)
-      before += pieces_of(rows_of(pair / plan.q_clusters, pair % plan.q_clusters), most, warpgroups)
-                    .count;
+    before += cut_of(pair / plan.q_clusters, pair % plan.q_clusters).count(from, to);
   int begin;
   exclusive_sum(before, begin);
   const int head_begin = begin;
   unsigned long long amount = 0;
 #pragma unroll 1
-  for (int warpgroups = from; warpgroups >= to; --warpgroups) {
-#pragma unroll 1
-    for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
-      const int cluster = first + static_cast<int>(threadIdx.x);
-      const int rows = cluster < plan.q_clusters ? rows_of(head, cluster) : 0;
-      const Pieces pieces = pieces_of(rows, most, warpgroups);
-      int total;
-      const int at = begin + exclusive_sum(pieces.count, total);
-      begin += total;
-      if (pieces.count == 0) continue;
-      const int pair = head * plan.q_clusters + cluster;
-      const KeyLists keys = plan.lists[pair];
-      const int piece_rows = warpgroups * kQueryUnit;
-      const int cluster_begin = q_offsets[head * head_stride + cluster];
-      for (int i = 0; i < pieces.count; ++i) {
-        const int place = pieces.first + i * piece_rows;
-        queue.work[at + i] = {head, pair, cluster_begin + place, min(piece_rows, rows - place),
-                              keys, 0};
-      }
-      amount += static_cast<unsigned long long>(pieces.count) * warpgroups *
-                (keys.atoms * kAtomRows + keys.rows + 1);
+  for (int first = 0; first < plan.q_clusters; first += kScanThreads) {
+    const int at_cluster = first + static_cast<int>(threadIdx.x);
+    const bool inside = at_cluster < plan.q_clusters;
+    const int cluster =
+        inside ? plan.by_keys[static_cast<std::int64_t>(head) * plan.q_clusters + at_cluster] : 0;
+    const Cut cut = cut_of(head, cluster);
+    const int count = inside ? cut.count(from, to) : 0;
+    int total;
+    int at = begin + exclusive_sum(count, total);
+    begin += total;
+    if (count == 0) continue;
+    const int pair = head * plan.q_clusters + cluster;
+    const KeyLists keys = plan.lists[pair];
+    const int* offset = q_offsets + head * head_stride + cluster;
+    for (int piece = cut.begin(to); piece < cut.end(from); ++piece) {
+      const int first_row = offset[0] + cut.first_row(piece);
+      const int end_row = min(offset[0] + cut.first_row(piece + 1), offset[1]);
+      queue.work[at++] = {head, pair, first_row, end_row - first_row, keys, 0};
     }
+    const int rows = cut.first_row(cut.end(from)) - cut.first_row(cut.begin(to));
+    amount += static_cast<unsigned long long>(rows / kQueryUnit) * (keys_of(keys) + 1);
   }
   if (amount > 0) atomicAdd(queue.amount, amount);
   if (threadIdx.x == 0) plan.pieces[head] += begin - head_begin;
@@ -180,8 +202,9 @@ __device__ void queue_pieces(const int* q_offsets, std::int64_t head_stride, int
 __global__ void __launch_bounds__(kScanThreads, 1)
     list_work_of_heads(const int* q_offsets, std::int64_t head_stride, int large, int small,
                        const __grid_constant__ WorkLists plan) {
-  queue_pieces(q_offsets, head_stride, large, large, small + 1, plan, plan.large);
-  if (small > 0) queue_pieces(q_offsets, head_stride, large, small, 1, plan, plan.small);
+  sort_by_keys(plan);
+  queue_pieces(q_offsets, head_stride, large, small + 1, large, plan, plan.large);
+  if (small > 0) queue_pieces(q_offsets, head_stride, large, 1, small, plan, plan.small);
 }
 
 int head_token_atoms(const BlockSparseAttentionParams& params) {
@@ -217,6 +240,7 @@ WorkLists empty_work_lists(const BlockSparseAttentionParams& params, int heads, 
   lists.heads = heads;
   lists.q_clusters = static_cast<int>(q_clusters);
   lists.lists = arena.array<KeyLists>(heads * q_clusters);
+  lists.by_keys = arena.array<int>(heads * q_clusters);
   // Cleared together: two amounts, two pairs of counters, pieces.
   const std::int64_t numbers = 4 + ceil_div(heads, 2);
   auto* const amounts = arena.array<unsigned long long>(numbers);

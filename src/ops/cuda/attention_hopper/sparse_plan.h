@@ -64,6 +64,7 @@ struct WorkLists {
   int heads;
   int q_clusters;
   KeyLists* lists;  // [heads * q_clusters]
+  int* by_keys;     // [heads, q_clusters], those with the most keys first
   int* pieces;      // [heads]: how many there are
   WorkQueue large;
   WorkQueue small;
