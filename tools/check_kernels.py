@@ -18,6 +18,10 @@ ALLOWED = [
     (r"dense_attention<AttentionTile<128, 192, 2,", 16, "a loading warp of 24 registers, once a tile"),
     (r"block_sparse_kernel<AttentionTile<128, 80, 3,", 16, "loading and packing warps; none in the loops of products"),
     (r"band_attention<AttentionTile<128, (160|80),", 8, "bounds of a tile, read again where it ends"),
+    (r"score_kernel<64, 128, 8>", 32, "as the next"),
+    (r"score_kernel<64,", 24, "loading warps of 32 registers, once a stretch; places of words and sums, once a chunk"),
+    (r"score_kernel<128, (80|96|112), 1>", 16, "loading warps, once a stretch"),
+    (r"score_kernel<128, 128, 8>", 24, "what a lane hears of 16 tiles, once a chunk, behind the product"),
     (r"row_products<Assignment<128, 128>", 24, "places of the outputs, once a block"),
 ]
 

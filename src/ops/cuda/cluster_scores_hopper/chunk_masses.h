@@ -2,7 +2,7 @@
 //
 // A thread holds the logits as wgmma.h says: of rows r and r + 8 two neighbouring columns of every
 // 8. Their exponentials, rounded to bf16 and packed by columns, are exactly the left operand of
-// mma.sync with k along the columns, and, transposed on the way through shared memory, the right
+// mma.sync with k along the columns, and, transposed on the way through shared memory, the left
 // operand with k along the rows. So both sums, over the columns and over the rows, are products of
 // small matrices whose other side is a vector, split into two bf16 so that it loses nothing.
 #pragma once
@@ -112,78 +112,78 @@ __device__ float2 add_columns(const TileMasses<kTile>& masses, const TileSizes<k
           sums[0][2] + sums[1][2] + (sums[0][3] + sums[1][3])};
 }
 
-/// Room of a warp for its 16 rows of a tile: 16 bytes more a row spread them over the banks.
+/// Room of a warp for its 16 rows of a tile, transposed: of the upper eight rows all columns behind
+/// each other, 16 bytes each, and then of the lower eight.
 template <int kTile>
 struct WarpTile {
-  alignas(16) unsigned char rows[16][32 * blocks_of_16(kTile) + 16];
+  static constexpr int kBytesOfHalf = 256 * blocks_of_16(kTile);
+  alignas(16) unsigned char halves[2][kBytesOfHalf];
 };
-
-/// Where a lane begins in such room. Matrices 0 and 1 are rows 0 to 7 and 8 to 15 of 8 columns, 2
-/// and 3 of the next 8.
-template <int kTile>
-__device__ unsigned place_of_lane(WarpTile<kTile>& room, int lane) {
-  return shared_address(&room.rows[lane % 16][lane / 16 * 16]);
-}
 
 template <int kTile>
 __device__ void store_masses(const TileMasses<kTile>& masses, WarpTile<kTile>& room, int lane) {
-  const unsigned place = place_of_lane(room, lane);
+  // Matrices 0 and 1 are the upper and the lower eight rows of 8 columns, 2 and 3 of the next 8.
+  const unsigned place =
+      shared_address(&room.halves[lane / 8 % 2][(lane / 16 * 8 + lane % 8) * 16]);
 #pragma unroll
-  for (int j = 0; j < kTile / 8; j += 2) stmatrix_x4(&masses.packed[2 * j], place + j * 16);
+  for (int block = 0; block < blocks_of_16(kTile); ++block)
+    stmatrix_x4_transposed(&masses.packed[4 * block], place + block * 256);
 }
 
-/// Sums over the 16 rows of a warp, for each column in two parts that are still to be added: of 16
-/// columns one store of eight lanes.
+/// Sums over the 16 rows of a warp, for each column.
 template <int kTile>
 struct WarpSums {
-  float4 parts[blocks_of_16(kTile)][2][4];  // [][part][quarter]
+  static_assert(kTile <= 128);
+  float sums[128];
 
-  /// `other`: the other one. Lanes of a warp that ask for 32 neighbouring columns meet no bank
-  /// twice.
-  __device__ float part(int column, bool other) const {
-    const int half = (column / 16 + (other ? 1 : 0)) % 2;
-    const float4& four = parts[column / 16][half][column % 8 / 2];
-    return reinterpret_cast<const float*>(&four)[column % 16 / 8 * 2 + column % 2];
+  /// Neither lanes of a warp that ask for 32 neighbouring columns nor those that add_rows has write
+  /// meet a bank twice.
+  __device__ static int place(int block, int half, int column) {
+    return block / 4 * 64 + half * 32 + ((block % 4 * 8 + column) ^ half * 16);
+  }
+  __device__ float of(int column) const {
+    return sums[place(column / 16, column % 16 / 8, column % 8)];
   }
 };
 
-/// Adds up the rows of each column of stored masses, weighed by `factor` of rows r and r + 8.
+/// Adds up the rows of each column of stored masses, weighed by `factor` of rows r and r + 8: the
+/// left operand is 16 columns by 16 rows, the right one the factors in two columns, upper and lower
+/// parts. These are other two for each of four blocks of 16 columns, so that all four can be added
+/// to the same sums, of which every lane then has those of two columns.
 template <int kTile>
 __device__ void add_rows(WarpTile<kTile>& room, const float (&factor)[2], WarpSums<kTile>& to,
                          int lane) {
-  const unsigned place = place_of_lane(room, lane);
-  unsigned a[4] = {};
+  // Matrices 0 and 1 are columns 0 to 7 and 8 to 15 of the upper eight rows, 2 and 3 of the lower.
+  const unsigned place = shared_address(&room.halves[lane / 16][lane % 16 * 16]);
+  unsigned weights[2];
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     const float low = __shfl_sync(~0u, factor[r], lane % 4 * 8);
     const float high = __shfl_sync(~0u, factor[r], lane % 4 * 8 + 4);
-    const unsigned upper = pack_bf16(low, high);
-    const unsigned rest =
-        pack_bf16(low - __uint_as_float(upper << 16), high - __uint_as_float(upper & 0xffff0000U));
-    a[2 * r] = lane < 4 ? upper : lane < 8 ? rest : 0;
+    weights[r] = pack_bf16(low, high);
+    if (lane / 4 % 2 == 1)
+      weights[r] = pack_bf16(low - __uint_as_float(weights[r] << 16),
+                             high - __uint_as_float(weights[r] & 0xffff0000U));
   }
-  // First some loads, then their products, then all stores, or each would wait for its own.
   constexpr int kBlocks = blocks_of_16(kTile);
   constexpr int kAtOnce = 4;
 #pragma unroll
   for (int first = 0; first < kBlocks; first += kAtOnce) {
-    unsigned b[kAtOnce][4];
+    unsigned a[kAtOnce][4];
 #pragma unroll
     for (int i = 0; i < kAtOnce; ++i)
-      if (first + i < kBlocks) ldmatrix_x4_transposed(b[i], place + (first + i) * 32);
-    float sums[2 * kAtOnce][4] = {};
+      if (first + i < kBlocks) ldmatrix_x4(a[i], place + (first + i) * 256);
+    float sums[4] = {};
 #pragma unroll
-    for (int j = 0; j < 2 * kAtOnce; ++j)
-      if (first + j / 2 < kBlocks)
-        mma_bf16(sums[j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-    if (lane < 8) {
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i)
-        if (first + i < kBlocks)
-          to.parts[first + i][lane / 4][lane % 4] = {sums[2 * i][0], sums[2 * i][1],
-                                                     sums[2 * i + 1][0], sums[2 * i + 1][1]};
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (first + i >= kBlocks) break;
+      const bool own = lane / 8 == i;
+      mma_bf16(sums, a[i], own ? weights[0] : 0, own ? weights[1] : 0);
     }
-    __syncwarp();
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+      to.sums[WarpSums<kTile>::place(first + lane % 4, half, lane / 4)] =
+          sums[2 * half] + sums[2 * half + 1];
   }
 }
 

@@ -13,7 +13,6 @@
 #include <algorithm>
 
 #include "ops/cuda/cluster_scores_hopper/score_kernel.h"
-#include "ops/cuda/common/cluster_launch.h"
 #include "ops/cuda/common/elements.h"
 #include "ops/cuda/kmeans_hopper/pack_centroids.h"
 
@@ -21,8 +20,7 @@ namespace sparsevid::ops::cuda {
 namespace {
 
 constexpr float kLog2E = 1.4426950408889634F;
-constexpr int kMostChunksOfBlock = 64;  // enough that bringing the means costs little
-constexpr int kTurns = 8;  // of each multiprocessor, at least, so that all end together
+constexpr int kFewestChunks = 4;  // of a team, or bringing the means would cost more
 constexpr std::int64_t kMostSumBytes = 256 << 20;  // of chunks: as many heads at a time as fit
 
 struct Means {
@@ -140,6 +138,8 @@ __global__ void average_chunks(const Average p) {
   }
 }
 
+constexpr int kMostBlocks = 8;  // of a team
+
 /// How the means are dealt out: to `blocks`, two tiles each.
 struct Split {
   int blocks;
@@ -154,14 +154,33 @@ Split split_of(int k_clusters) {
   return split;
 }
 
-template <int kDim, int kTile>
-void launch_scores(const ScoreArguments& a, int heads, cudaStream_t stream) {
+/// As many teams as run at once.
+int teams_of(const ScoreArguments& a, int blocks) {
+  const std::int64_t chunks = std::int64_t{a.heads} * a.most_chunks;
+  return static_cast<int>(std::min<std::int64_t>(device_facts().multiprocessors / blocks,
+                                                 ceil_div<std::int64_t>(chunks, kFewestChunks)));
+}
+
+template <int kDim, int kTile, int kBlocks>
+void launch_scores(ScoreArguments a, cudaStream_t stream) {
   constexpr int kSharedBytes = sizeof(ScoreShared<kDim, kTile>);
-  const auto kernel = score_kernel<kDim, kTile>;
+  const auto kernel = score_kernel<kDim, kTile, kBlocks>;
   allow_shared_memory(kernel, kSharedBytes, "cluster_scores");
-  const dim3 blocks(a.blocks * ceil_div(a.most_chunks, a.chunks_of_block), heads);
-  launch_in_clusters(kernel, {blocks, a.blocks, kScoreThreads, kSharedBytes}, a, stream,
-                     "cluster_scores");
+  const int teams = teams_of(a, kBlocks);
+  check(cudaMemsetAsync(a.told, 0, teams * told_by_team(kBlocks) * sizeof(Told), stream),
+        "cluster_scores");
+  void* arguments[] = {&a};
+  check(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), dim3(teams * kBlocks),
+                                    dim3(kScoreThreads), arguments, kSharedBytes, stream),
+        "cluster_scores");
+}
+
+template <int kDim, int kTile>
+void launch_scores(const ScoreArguments& a, int blocks, cudaStream_t stream) {
+  if (blocks == 1) return launch_scores<kDim, kTile, 1>(a, stream);
+  if (blocks == 2) return launch_scores<kDim, kTile, 2>(a, stream);
+  if (blocks == 4) return launch_scores<kDim, kTile, 4>(a, stream);
+  return launch_scores<kDim, kTile, kMostBlocks>(a, stream);
 }
 
 }  // namespace
@@ -175,7 +194,8 @@ std::string cluster_scores_hopper_refusal(const ClusterScoresParams& params, con
   if (!aligned_to(q.data(), 16) || q.stride(0) % 8 != 0 || q.stride(1) % 8 != 0)
     return "rows are not aligned to 16 bytes";
   if (!(params.scale > 0)) return "the scale is not positive";
-  if (params.scores.size(2) > kMostParts * kScoreTiles[0]) return "too many clusters of keys";
+  if (params.scores.size(2) > kMostBlocks * kTilesOfBlock * kScoreTiles[0])
+    return "too many clusters of keys";
   return {};
 }
 
@@ -227,15 +247,12 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
     a.q_clusters = q_clusters;
     a.most_chunks = chunks.most;
     a.columns = sum_pitch;  // also those that fill the last four: averaging reads four at a time
-    a.blocks = split.blocks;
-    const std::int64_t chunks_of_turn = std::int64_t{heads_at_once} * chunks.most * split.blocks /
-                                        (kTurns * device_facts().multiprocessors);
-    a.chunks_of_block =
-        static_cast<int>(std::clamp<std::int64_t>(chunks_of_turn, 8, kMostChunksOfBlock));
     a.packed = packed;
     a.scale = static_cast<float>(params.scale) * kLog2E;
     a.sums = sums;
     a.sum_pitch = sum_pitch;
+    a.told = context.arena.array<Told>(device_facts().multiprocessors / split.blocks *
+                                       told_by_team(split.blocks));
     Average average{};
     average.sums = sums;
     average.firsts = chunks.firsts;
@@ -252,7 +269,8 @@ void cluster_scores_hopper(const ClusterScoresParams& params, Context& context) 
     for (int first = 0; first < heads; first += heads_at_once) {
       const int now = std::min(heads_at_once, heads - first);
       a.first_head = average.first_head = first;
-      launch_scores<kDim, kTile>(a, now, stream);
+      a.heads = now;
+      launch_scores<kDim, kTile>(a, split.blocks, stream);
       average_chunks<<<dim3(q_clusters, now), 256, 0, stream>>>(average);
       check_launch("cluster_scores");
     }

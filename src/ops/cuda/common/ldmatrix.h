@@ -28,4 +28,12 @@ __device__ inline void stmatrix_x4(const unsigned* fragment, unsigned address) {
                : "memory");
 }
 
+/// The same into transposed matrices: lane 8 m + c gives the address of column c of matrix m.
+__device__ inline void stmatrix_x4_transposed(const unsigned* fragment, unsigned address) {
+  asm volatile(
+      "stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+      "r"(fragment[0]), "r"(fragment[1]), "r"(fragment[2]), "r"(fragment[3])
+      : "memory");
+}
+
 }  // namespace sparsevid::ops::cuda
