@@ -94,14 +94,19 @@ class BandKeys : public TileStream<BandShared<Tile>> {
   __device__ BandKeys(const BandArguments& a, BandShared<Tile>& shared, const BandWork& work)
       : TileStream<BandShared<Tile>>(shared), work_(work) {
     this->restart(work.tiles());
-    // Where each thread finds its own again: its registers are all taken.
-    const int row = row_of_thread();
+    // Where each thread finds its own again: its registers are all taken. Four lanes share a row:
+    // none may still read the last work's when one of them writes, nor read before it has.
+    __syncwarp();
+    if (threadIdx.x % 4 == 0) {
+      const int row = row_of_thread();
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const int place = work.first + min(row + 8 * h, work.rows - 1);
-      shared.seen[row + 8 * h] = {band_seen_begin(a, work.temporal, place),
-                                  band_seen_end(a, work.temporal, place)};
+      for (int h = 0; h < 2; ++h) {
+        const int place = work.first + min(row + 8 * h, work.rows - 1);
+        shared.seen[row + 8 * h] = {band_seen_begin(a, work.temporal, place),
+                                    band_seen_end(a, work.temporal, place)};
+      }
     }
+    __syncwarp();
   }
 
   /// For a warpgroup without queries: lets all tiles pass.
