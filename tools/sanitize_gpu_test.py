@@ -75,6 +75,12 @@ class SanitizeGpu(unittest.TestCase):
         self.assertTrue(commands[0].endswith(":KMeans.slow"))
         self.assertIn("--kernel-name kns=sparsevid", commands[0])
 
+    def test_those_of_many_launches_are_dealt_out(self):
+        names = ["A.1", "A.2", "A.3", "KMeans.1", "KMeans.2", "KMeans.3", "B.1"]
+        self.assertEqual(sanitize_gpu.batches_of(names, 4), [["A.1", "A.2", "KMeans.1", "KMeans.3"], ["A.3", "B.1", "KMeans.2"]])
+        self.assertEqual(len(sanitize_gpu.batches_of(["A.1", "A.2", "A.3", "A.4", "A.5", *names[3:6]], 2)), 3)
+        self.assertEqual(sanitize_gpu.batches_of([], 4), [])
+
     def test_initcheck_sees_all_kernels(self):
         self.assertNotIn("kns=", self.sweep("--tools", "initcheck")[2][0])
 
