@@ -12,8 +12,11 @@
 
 #include "core/context.h"
 #include "core/device.h"
+#include "ops/attention.h"
+#include "ops/attention_8bit.h"
 #include "ops/band_attention.h"
 #include "ops/block_sparse_attention.h"
+#include "ops/block_sparse_attention_8bit.h"
 #include "ops/cluster_order.h"
 #include "ops/kmeans.h"
 #include "ops/round_clusters.h"
@@ -86,12 +89,26 @@ int ours_round_clusters(void* x, void* centroids, void* order, void* offsets, vo
   });
 }
 
-/// Without a tail, as the others.
-int ours_block_sparse(void* q, void* k, void* v, void* out, void* q_order, void* k_order,
-                      void* q_offsets, void* k_offsets, void* chosen, long heads, long count,
-                      long dim, long q_clusters, long k_clusters, double scale) {
+int ours_attention(void* q, void* k, void* v, void* out, long heads, long count, long dim,
+                   double scale, int bits) {
   return run([&] {
-    ops::BlockSparseAttentionParams p;
+    const TensorView views[] = {tokens(q, heads, count, dim), tokens(k, heads, count, dim),
+                                tokens(v, heads, count, dim), tokens(out, heads, count, dim)};
+    if (bits == 8)
+      ops::attention_8bit({views[0], views[1], views[2], views[3], scale}, context());
+    else
+      ops::attention({.q = views[0], .k = views[1], .v = views[2], .out = views[3], .scale = scale},
+                     context());
+  });
+}
+
+/// With a tail if there are means.
+int ours_block_sparse(void* q, void* k, void* v, void* out, void* q_order, void* k_order,
+                      void* q_offsets, void* k_offsets, void* chosen, void* k_mean, void* v_mean,
+                      long heads, long count, long dim, long q_clusters, long k_clusters,
+                      double scale, int bits) {
+  return run([&] {
+    ops::BlockSparseAttention8bitParams p;
     p.q = tokens(q, heads, count, dim);
     p.k = tokens(k, heads, count, dim);
     p.v = tokens(v, heads, count, dim);
@@ -101,8 +118,15 @@ int ours_block_sparse(void* q, void* k, void* v, void* out, void* q_order, void*
     p.q_offsets = tensor(q_offsets, DType::i32, {heads, q_clusters + 1});
     p.k_offsets = tensor(k_offsets, DType::i32, {heads, k_clusters + 1});
     p.chosen = tensor(chosen, DType::u8, {heads, q_clusters, k_clusters});
+    if (k_mean != nullptr) {
+      p.k_mean = tensor(k_mean, DType::f32, {heads, k_clusters, dim});
+      p.v_mean = tensor(v_mean, DType::f32, {heads, k_clusters, dim});
+    }
     p.scale = scale;
-    ops::block_sparse_attention(p, context());
+    if (bits == 8)
+      ops::block_sparse_attention_8bit(p, context());
+    else
+      ops::block_sparse_attention(p, context());
   });
 }
 

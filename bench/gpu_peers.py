@@ -15,6 +15,8 @@ band      svg1's heads over space. Peer: FlexAttention with that mask.
 kmeans    two iterations of queries and keys. Peers: flash-kmeans' and the original's batch_kmeans_Euclid; their rows
           are contiguous.
 permute   the original's permuting of a layer, beside the orders that ours reads and writes through.
+rates     no peer: our kernels for kept pairs, with and without a tail, in bf16 and 8 bits, and dense, each repeated
+          for --seconds until the clock has settled and timed for as long, after --dense in the same way.
 
 Data are a few random directions and noise, clusters those that our k-means finds, pairs drawn at random. Medians over
 --runs calls by CUDA events, ours and theirs in turn. The largest difference of the outputs, and each one's error
@@ -35,8 +37,10 @@ from peers.clusters import cluster_rows
 from peers.kmeans import PEERS as KMEANS_PEERS
 from peers.kmeans import kmeans_rows, permute_rows
 from peers.problem import Library
+from peers.rates import rate_rows
 
-CASES = {"clusters": cluster_rows, "band": band_rows, "kmeans": kmeans_rows, "permute": permute_rows}
+CASES = {"clusters": cluster_rows, "band": band_rows, "kmeans": kmeans_rows, "permute": permute_rows,
+         "rates": rate_rows}  # fmt: skip
 
 
 def dense_attention(path):
@@ -76,7 +80,7 @@ def main():
     parser.add_argument("--ours", required=True, help="the library of gpu_peers.cc")
     parser.add_argument("--dense", help="the library of gpu_peers_fa3.cu")
     parser.add_argument("--original", help="a folder of Sparse VideoGen's repository")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=[case for case in CASES if case != "rates"])
     parser.add_argument("--cluster-peers", nargs="*", choices=CLUSTER_PEERS, default=list(CLUSTER_PEERS))
     parser.add_argument("--kmeans-peers", nargs="*", choices=KMEANS_PEERS, default=list(KMEANS_PEERS))
     parser.add_argument("--heads", type=int, default=40)
@@ -88,6 +92,8 @@ def main():
     parser.add_argument("--multiples", type=int, nargs="+", default=[64])
     parser.add_argument("--frames", type=int, default=21)
     parser.add_argument("--band", type=int, default=10800, help="keys to either side")
+    parser.add_argument("--bits", type=int, nargs="+", choices=(16, 8), default=[16, 8], help="of rates")
+    parser.add_argument("--seconds", type=float, default=0.3, help="of rates")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--tiny", action="store_true", help="few tokens")

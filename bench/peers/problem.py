@@ -20,8 +20,8 @@ class Library:
         def call(*arguments):
             converted = []
             for a in arguments:
-                if torch.is_tensor(a):
-                    converted.append(ctypes.c_void_p(a.data_ptr()))
+                if a is None or torch.is_tensor(a):
+                    converted.append(ctypes.c_void_p(None if a is None else a.data_ptr()))
                 elif isinstance(a, float):
                     converted.append(ctypes.c_double(a))
                 else:
@@ -55,6 +55,20 @@ def milliseconds(calls, runs, device, long_seconds=1.0):
             if len(of_call) < 2 or of_call[-1] < long_seconds:
                 of_call.append(seconds_of(call, device))
     return [round(1000 * statistics.median(t), 3) for t in times]
+
+
+def repeated_milliseconds(call, seconds, device):
+    """The mean of calls without a pause for so long, after as many that are not timed."""
+    call()
+    count = max(2, round(seconds / seconds_of(call, device)))
+    for _ in range(count):
+        call()
+
+    def again():
+        for _ in range(count):
+            call()
+
+    return 1000 * seconds_of(again, device) / count
 
 
 def wait(device):
@@ -98,6 +112,13 @@ class Clusters:
         order = self.order.long()[..., None].expand(-1, -1, x.shape[-1])
         return x.transpose(0, 1).gather(1, order)
 
+    def means(self, x):
+        """[heads, clusters, head_dim], 0 for an empty cluster."""
+        sums = torch.zeros_like(self.centroids)
+        for head, labels in enumerate(self.sorted_labels().long()):
+            sums[head].index_add_(0, labels, x[self.order[head].long(), head].float())
+        return sums / self.sizes.clamp(min=1)[..., None]
+
     def sorted_labels(self):
         """[heads, tokens]: the cluster of each token in that order."""
         places = torch.arange(self.order.shape[1], device=self.order.device, dtype=torch.int32)
@@ -131,6 +152,7 @@ class ClusterProblem:
         # What the others take: [heads, tokens, head_dim] in the order of clusters. Sorting is not timed.
         self.sorted_q, self.sorted_k = self.of_q.sorted(self.q), self.of_k.sorted(self.k)
         self.sorted_v = self.of_k.sorted(self.v)
+        self.k_mean, self.v_mean = self.of_k.means(self.k), self.of_k.means(self.v)
 
     def keep(self, density):
         self.chosen = choose(self.of_q.sizes, self.of_k.sizes, density, self.generator)
@@ -141,11 +163,12 @@ class ClusterProblem:
     def density(self):
         return round(self.kept / self.heads / self.tokens**2, 4)
 
-    def run_ours(self):
+    def run_ours(self, tail=False, bits=16):
         """From token order, in every call."""
+        means = (self.k_mean, self.v_mean) if tail else (None, None)
         self.ours.block_sparse(self.q, self.k, self.v, self.out, self.of_q.order, self.of_k.order,
-                               self.of_q.offsets, self.of_k.offsets, self.chosen, self.heads, self.tokens,
-                               self.head_dim, self.of_q.sizes.shape[1], self.of_k.sizes.shape[1], self.scale)
+                               self.of_q.offsets, self.of_k.offsets, self.chosen, *means, self.heads, self.tokens,
+                               self.head_dim, self.of_q.sizes.shape[1], self.of_k.sizes.shape[1], self.scale, bits)
 
     def teraflops(self, milliseconds, pairs=None):
         pairs = self.kept if pairs is None else pairs
