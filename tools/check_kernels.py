@@ -14,7 +14,7 @@ import sys
 
 # (pattern of the demangled name, bytes at most, why it does not matter)
 ALLOWED = [
-    (r"conv::conv_kernel<(96|192)>", 40, "coordinates in the loading warps, once a tile and not between products"),
+    (r"conv::conv_kernel<(32|96|192), ", 40, "coordinates in the loading warps, once a tile and not between products"),
     (r"dense_attention<AttentionTile<128, 192, 2,", 16, "a loading warp of 24 registers, once a tile"),
     (r"block_sparse_kernel<AttentionTile<128, 80, 3,", 16, "loading and packing warps; none in the loops of products"),
     (r"band_attention<AttentionTile<128, (160|80),", 8, "bounds of a tile, read again where it ends"),

@@ -66,6 +66,11 @@ struct ConvCase {
   std::int64_t frames, height, width, in, out;
   int kt, k;
   DType dtype;
+  ops::F32Products products = ops::F32Products::exact;
+  std::string_view type() const {
+    if (products == ops::F32Products::bf16x3) return "bf16x3";
+    return products == ops::F32Products::tf32 ? "tf32" : to_string(dtype);
+  }
 };
 constexpr std::array kConv = {
     ConvCase{"wan_vae_96", 4, 240, 416, 96, 96, 3, 3, DType::f32},
@@ -74,6 +79,8 @@ constexpr std::array kConv = {
     ConvCase{"wan_vae_upsample", 4, 240, 416, 192, 96, 1, 3, DType::f32},
     ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::f32},
     ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::bf16},
+    ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::f32, ops::F32Products::bf16x3},
+    ConvCase{"wan_vae_96_480p", 4, 480, 832, 96, 96, 3, 3, DType::f32, ops::F32Products::tf32},
 };
 
 struct ConvInputs {
@@ -82,7 +89,7 @@ struct ConvInputs {
         plain(random_tensor({c.out, c.in, c.kt, c.k, c.k}, 2, c.dtype)),
         bias(random_tensor({c.out}, 3)),
         out(c.dtype, {c.frames, c.height, c.width, c.out}),
-        weight{.plain = plain, .packed = nullptr},
+        weight{.plain = plain, .packed = nullptr, .products = c.products},
         params{.x = x,
                .weight = &weight,
                .bias = bias,
@@ -99,11 +106,11 @@ void add_conv(std::vector<BenchCase>& cases) {
     BenchCase bench;
     bench.op = "conv3d";
     bench.device = c.height > 400 ? Device::cuda : Device::cpu;
-    bench.name = fmt::format("{} {} {}x{}x{}x{}->{} kernel {}x{}x{}", c.name, to_string(c.dtype),
-                             c.frames, c.height, c.width, c.in, c.out, c.kt, c.k, c.k);
+    bench.name = fmt::format("{} {} {}x{}x{}x{}->{} kernel {}x{}x{}", c.name, c.type(), c.frames,
+                             c.height, c.width, c.in, c.out, c.kt, c.k, c.k);
     bench.operations =
         2.0 * static_cast<double>(c.frames * c.height * c.width * c.in * c.out) * c.kt * c.k * c.k;
-    bench.baseline = c.dtype == DType::bf16 ? Baseline::gemm_bf16 : Baseline::gemm_f32;
+    bench.baseline = c.type() == "f32" ? Baseline::gemm_f32 : Baseline::gemm_bf16;
     bench.prepare = [c](Device device) {
       return prepare_op(ops::conv3d_implementations(), device,
                         [&] { return std::make_shared<ConvInputs>(c); });

@@ -12,7 +12,7 @@ namespace sparsevid::ops {
 
 struct Conv3dParams {
   TensorView x;              ///< [frames, height, width, in] f32 or bf16, contiguous
-  const ConvWeight* weight;  ///< [out, in, kt, kh, kw], dtype of x
+  const ConvWeight* weight;  ///< [out, in, kt, kh, kw], dtype of x; says how f32 is multiplied
   TensorView bias;           ///< [out] f32; may be undefined
   std::array<int, 3> stride = {1, 1, 1};
   std::array<int, 3> pad_begin = {0, 0, 0};  ///< zeros in front, above, left

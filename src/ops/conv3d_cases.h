@@ -77,6 +77,11 @@ inline std::vector<Conv3dCase> conv3d_cases() {
       // Products of pixels and padding in time, where oneDNN for AMX is wrong for some sizes.
       {"WidePointBf16", 4, 5, 257, 48, 64, {1, 1, 1}, DType::bf16},
       {"OneChannelBf16", 2, 4, 4, 1, 1, {1, 3, 3}, DType::bf16, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      // The same in f32, where a step is 32 channels and a few columns are 32.
+      {"CutTilesF32", 4, 5, 18, 48, 104, {3, 3, 3}, DType::f32, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {"CutDepthF32", 3, 7, 40, 96, 40, {3, 1, 1}, DType::f32, {1, 1, 1}, {2, 0, 0}, {0, 0, 0}},
+      {"ManyColumnsF32", 3, 6, 34, 36, 200, {1, 3, 3}, DType::f32, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {"OddColumnsF32", 2, 4, 4, 33, 35, {1, 3, 3}, DType::f32, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
   };
 }
 

@@ -17,6 +17,7 @@ class OnDevice {
     for_each_tensor(params_, [&](TensorView& view) { view = memory_.staged(view); });
     if constexpr (requires { params_.weight->plain; }) {
       weight_.plain = memory_.staged(params_.weight->plain);
+      weight_.products = params_.weight->products;
       params_.weight = &weight_;
     }
   }

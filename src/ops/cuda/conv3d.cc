@@ -20,12 +20,27 @@ std::int64_t taps_of(const TensorView& weight) {
   return weight.size(2) * weight.size(3) * weight.size(4);
 }
 
+/// A weight may be used by implementations that want it in different forms: the last one stays.
+struct PackedWeight {
+  Tensor tensor;
+  F32Products form;
+};
+
 }  // namespace
 
-TensorView packed_weight(const ConvWeight& weight, int channels, Context& context) {
+TensorView kept_packed(const ConvWeight& weight, F32Products form,
+                       const std::function<Tensor()>& make) {
   static std::mutex creation;
   const std::lock_guard lock(creation);
-  if (!weight.packed) {
+  const auto kept = std::static_pointer_cast<PackedWeight>(weight.packed);
+  if (kept && kept->form == form) return kept->tensor;
+  const auto made = std::make_shared<PackedWeight>(PackedWeight{make(), form});
+  weight.packed = made;
+  return made->tensor;
+}
+
+TensorView packed_weight(const ConvWeight& weight, int channels, Context& context) {
+  return kept_packed(weight, F32Products::exact, [&] {
     const TensorView& plain = weight.plain;
     const bool bf16 = plain.dtype() == DType::bf16;
     const std::int64_t out = plain.size(0);
@@ -33,13 +48,12 @@ TensorView packed_weight(const ConvWeight& weight, int channels, Context& contex
                               : out <= kConvNarrowColumns ? kConvNarrowColumns
                                                           : kConvWideColumns;
     const std::int64_t depth = bf16 ? kConvDepthBf16 : kConvDepthF32;
-    auto packed = std::make_shared<Tensor>(
-        plain.dtype(), Shape{rounded_up(out, tile), rounded_up(taps_of(plain) * channels, depth)},
-        Device::cuda);
-    pack_conv_weight(plain, channels, *packed, context);
-    weight.packed = std::move(packed);
-  }
-  return *std::static_pointer_cast<Tensor>(weight.packed);
+    Tensor packed(plain.dtype(),
+                  {rounded_up(out, tile), rounded_up(taps_of(plain) * channels, depth)},
+                  Device::cuda);
+    pack_conv_weight(plain, channels, packed, context);
+    return packed;
+  });
 }
 
 std::string conv3d_refusal(const Conv3dParams& params, const Context&) {

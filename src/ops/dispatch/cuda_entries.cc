@@ -217,9 +217,11 @@ Entries<ClusterStatisticsParams> cuda_entries() {
 
 template <>
 Entries<Conv3dParams> cuda_entries() {
-  return SPARSEVID_ON_CUDA(
-      SPARSEVID_ON_HOPPER(entry<cuda::conv3d_hopper, cuda::conv3d_hopper_refusal>("cuda_hopper"), )
-          entry<cuda::conv3d, cuda::conv3d_refusal>("cuda"));
+  return SPARSEVID_ON_CUDA(SPARSEVID_ON_HOPPER(
+      entry<cuda::conv3d_hopper, cuda::conv3d_hopper_refusal>("cuda_hopper"),
+      entry<cuda::conv3d_hopper_bf16x3, cuda::conv3d_hopper_bf16x3_refusal>("cuda_hopper_bf16x3"),
+      entry<cuda::conv3d_hopper_tf32, cuda::conv3d_hopper_tf32_refusal>("cuda_hopper_tf32"), )
+                               entry<cuda::conv3d, cuda::conv3d_refusal>("cuda"));
 }
 
 template <>

@@ -77,17 +77,21 @@ CUtensorMap box_map(const TensorView& tensor, std::initializer_list<int> box) {
   cuuint64_t strides[Shape::kMaxRank];  // of all axes but the last
   cuuint32_t sides[Shape::kMaxRank];
   cuuint32_t steps[Shape::kMaxRank];
+  const auto element = static_cast<cuuint64_t>(size_of(tensor.dtype()));
   for (int i = 0; i < rank; ++i) {
     extents[i] = static_cast<cuuint64_t>(tensor.size(rank - 1 - i));
-    if (i > 0) strides[i - 1] = static_cast<cuuint64_t>(tensor.stride(rank - 1 - i)) * 2;
+    if (i > 0) strides[i - 1] = static_cast<cuuint64_t>(tensor.stride(rank - 1 - i)) * element;
     sides[i] = static_cast<cuuint32_t>(box.begin()[i]);
     steps[i] = 1;
   }
   CUtensorMap map;
-  const CUresult status = encode(
-      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(rank), tensor.data(), extents,
-      strides, sides, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult status =
+      encode(&map,
+             tensor.dtype() == DType::f32 ? CU_TENSOR_MAP_DATA_TYPE_TFLOAT32
+                                          : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+             static_cast<cuuint32_t>(rank), tensor.data(), extents, strides, sides, steps,
+             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   require(status == CUDA_SUCCESS, ErrorKind::internal, "cuda: tensor map refused, status {}",
           static_cast<int>(status));
   return map;

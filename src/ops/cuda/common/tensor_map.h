@@ -18,8 +18,9 @@ CUtensorMap head_rows_map(const TensorView& rows, int box_rows, int box_halves);
 /// coordinates (column, row), swizzled by 128 bytes.
 CUtensorMap matrix_map(const TensorView& matrix, int box_rows);
 
-/// Any bf16 tensor with contiguous last axis, as boxes of up to 64 elements of it and so many of
-/// the axes before, swizzled by 128 bytes. `box` and coordinates begin with the last axis.
+/// Any tensor of bf16, or of f32 that the copies round to tf32, with contiguous last axis, as boxes
+/// of up to 128 bytes of it and so many of the axes before, swizzled by 128 bytes. `box` and
+/// coordinates begin with the last axis.
 CUtensorMap box_map(const TensorView& tensor, std::initializer_list<int> box);
 
 /// Why head_rows_map or 16-byte accesses cannot take it; empty when they can.

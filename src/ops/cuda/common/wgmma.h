@@ -47,6 +47,7 @@ __device__ inline std::uint64_t wgmma_operand(const void* shared, int row_groups
 // types, and factors 1 of a and b, then for bf16 whether a (in shared memory) and b have rows of k.
 
 /// d = a b, or d += a b if `add`; a and b with k contiguous.
+SPARSEVID_SHARED_A(wgmma_bf16, float, f, 16, "m64n32k16.f32.bf16.bf16", ", 1, 1, 0, 0")
 SPARSEVID_SHARED_A(wgmma_bf16, float, f, 32, "m64n64k16.f32.bf16.bf16", ", 1, 1, 0, 0")
 SPARSEVID_SHARED_A(wgmma_bf16, float, f, 40, "m64n80k16.f32.bf16.bf16", ", 1, 1, 0, 0")
 SPARSEVID_SHARED_A(wgmma_bf16, float, f, 48, "m64n96k16.f32.bf16.bf16", ", 1, 1, 0, 0")
@@ -64,6 +65,11 @@ SPARSEVID_REGISTER_A(wgmma_bf16, float, f, 64, "m64n128k16.f32.bf16.bf16", ", 1,
 /// d = a b, or d += a b if `add`; b with rows of k ("MN-major").
 SPARSEVID_REGISTER_A(wgmma_bf16_rows_of_k, float, f, 32, "m64n64k16.f32.bf16.bf16", ", 1, 1, 1")
 SPARSEVID_REGISTER_A(wgmma_bf16_rows_of_k, float, f, 64, "m64n128k16.f32.bf16.bf16", ", 1, 1, 1")
+
+/// d = a b, or d += a b if `add`; a and b with k contiguous, of whose f32 the upper 19 bits count.
+SPARSEVID_SHARED_A(wgmma_tf32, float, f, 16, "m64n32k8.f32.tf32.tf32", ", 1, 1")
+SPARSEVID_SHARED_A(wgmma_tf32, float, f, 48, "m64n96k8.f32.tf32.tf32", ", 1, 1")
+SPARSEVID_SHARED_A(wgmma_tf32, float, f, 96, "m64n192k8.f32.tf32.tf32", ", 1, 1")
 
 /// d = a b, or d += a b if `add`; a and b with k contiguous. The tensor cores keep about 14 bits of
 /// the sums.

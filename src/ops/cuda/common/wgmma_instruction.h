@@ -6,9 +6,10 @@
 // operands after them.
 #pragma once
 
-#define SPARSEVID_NAMES_32                                                 \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
-  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define SPARSEVID_NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define SPARSEVID_NAMES_32 \
+  SPARSEVID_NAMES_16       \
+  ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define SPARSEVID_NAMES_36 SPARSEVID_NAMES_32 ", %32, %33, %34, %35"
 #define SPARSEVID_NAMES_40 SPARSEVID_NAMES_36 ", %36, %37, %38, %39"
 #define SPARSEVID_NAMES_48 SPARSEVID_NAMES_40 ", %40, %41, %42, %43, %44, %45, %46, %47"
@@ -29,8 +30,8 @@
 
 #define SPARSEVID_FOUR(c, i) "+" #c(d[i]), "+" #c(d[i + 1]), "+" #c(d[i + 2]), "+" #c(d[i + 3])
 #define SPARSEVID_EIGHT(c, i) SPARSEVID_FOUR(c, i), SPARSEVID_FOUR(c, i + 4)
-#define SPARSEVID_SUMS_32(c) \
-  SPARSEVID_EIGHT(c, 0), SPARSEVID_EIGHT(c, 8), SPARSEVID_EIGHT(c, 16), SPARSEVID_EIGHT(c, 24)
+#define SPARSEVID_SUMS_16(c) SPARSEVID_EIGHT(c, 0), SPARSEVID_EIGHT(c, 8)
+#define SPARSEVID_SUMS_32(c) SPARSEVID_SUMS_16(c), SPARSEVID_EIGHT(c, 16), SPARSEVID_EIGHT(c, 24)
 #define SPARSEVID_SUMS_36(c) SPARSEVID_SUMS_32(c), SPARSEVID_FOUR(c, 32)
 #define SPARSEVID_SUMS_40(c) SPARSEVID_SUMS_32(c), SPARSEVID_EIGHT(c, 32)
 #define SPARSEVID_SUMS_48(c) SPARSEVID_SUMS_40(c), SPARSEVID_EIGHT(c, 40)
@@ -45,6 +46,7 @@
   SPARSEVID_SUMS_96(c), SPARSEVID_EIGHT(c, 96), SPARSEVID_EIGHT(c, 104), SPARSEVID_EIGHT(c, 112), \
       SPARSEVID_EIGHT(c, 120)
 
+#define SPARSEVID_AFTER_16 16, 17, 18, 19, 20, 21
 #define SPARSEVID_AFTER_32 32, 33, 34, 35, 36, 37
 #define SPARSEVID_AFTER_36 36, 37, 38, 39, 40, 41
 #define SPARSEVID_AFTER_40 40, 41, 42, 43, 44, 45

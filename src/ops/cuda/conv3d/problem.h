@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "core/context.h"
 #include "core/tensor.h"
@@ -70,7 +71,11 @@ constexpr int kConvColumnsF32 = 64;
 void conv3d_bf16(const ConvProblem& problem, Context& context);
 void conv3d_f32(const ConvProblem& problem, Context& context);
 
-/// The copy of the weight that the kernels read, made at its first use, for inputs of `channels`.
+/// What `weight` keeps packed in this form, made where it keeps nothing or another one.
+TensorView kept_packed(const ConvWeight& weight, F32Products form,
+                       const std::function<Tensor()>& make);
+/// The copy of the weight that the kernels read, made at its first use, for inputs of `channels`:
+/// bf16 or exact f32.
 TensorView packed_weight(const ConvWeight& weight, int channels, Context& context);
 /// packed [columns, taps * channels], zero where it is larger than weight [out, in, taps].
 void pack_conv_weight(const TensorView& weight, int channels, const TensorView& packed,

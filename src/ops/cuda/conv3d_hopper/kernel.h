@@ -1,17 +1,21 @@
 // The problem: 3 x 3 x 3 windows over 96 to 384 channels and up to 1.6 million pixels at a time:
 //   2592 to 10368 products for each output, 274 TFLOP for a 480p clip of 81 frames.
 // Plan: tiles of 256 pixels (16 x 16 of one frame, or other sides where they waste less) x 192
-//   columns, or 96. A step is one tap of the window and up to 64 channels: the copy engine fetches
-//   the tile's pixels, moved by the tap, as one box, and writes zeros for what lies outside, which
-//   is the padding; and the weights of that tap. Channels past the last cost neither reads nor
-//   products: 96 are a step of 64 and one of 32. Warpgroup 0 gives up its registers; one thread of
-//   it keeps the copies ahead. Warpgroups 1 and 2 take 128 pixels each, as two products of 64 rows.
-//   Two blocks are a cluster: neighbouring tiles of pixels and the same columns; each fetches half
-//   of the weights for both. Persistent. Four lanes exchange their columns through shuffles, so
-//   that each stores 16 bytes.
-// Shared memory: (256 + 192) x 128 bytes a stage, 3 stages = 168 KiB (96 columns: 4, 176 KiB).
-// Bound: at 192 columns the tensor cores; at 96 what the multiprocessors draw from L2, 59 bytes a
-//   cycle each at full rate.
+//   columns, or 96, or 32 in f32 for the few of an image. A step is one tap of the window and 128
+//   bytes of channels (factors.h): the copy engine fetches the tile's pixels, moved by the tap, as
+//   one box, and writes zeros for what lies outside, which is the padding; and the weights of that
+//   tap. Channels past the last cost neither reads nor products: 96 of bf16 are a step of 64 and
+//   one of 32. Warpgroup 0 gives up its registers; one thread of it keeps the copies ahead.
+//   Warpgroups 1 and 2 take 128 pixels each, as two products of 64 rows. Two blocks are a cluster:
+//   neighbouring tiles of pixels and the same columns; each fetches half of the weights for both.
+//   Persistent. In bf16 four lanes exchange their columns through shuffles, so that each stores 16
+//   bytes.
+// Shared memory: (256 + 192) x 128 bytes a stage, 3 stages = 168 KiB (96 columns: 4 stages, 176
+//   KiB; 32: 4, 144 KiB).
+// Bound: at 192 columns the tensor cores. At 96 a step takes .65 us, and its products .42 or less;
+//   reads from L2 are 59 bytes a cycle at full rate. tf32 halves the channels of a step at the same
+//   bytes and the same time of the tensor cores: .57 and .67 of bf16's rate. bf16x3 makes 6
+//   products of the bytes of which tf32 makes 4: .36 and .47 of it, with splitting the input.
 #pragma once
 
 #include <cuda.h>
@@ -22,13 +26,15 @@
 #include "ops/cuda/common/pack_bf16.h"
 #include "ops/cuda/common/warpgroup.h"
 #include "ops/cuda/common/wgmma.h"
+#include "ops/cuda/conv3d_hopper/factors.h"
 
 namespace sparsevid::ops::cuda {
 
 struct ConvTiles {
-  void* out;          // [frames, height, width, columns]
+  void* out;          // [frames, height, width, columns], bf16 or f32 as the factors are
   const float* bias;  // null: 0
-  int frames, height, width, columns, channels;
+  int frames, height, width, columns;
+  int channels;  // those of x, or more: their places are zeros
   int kernel[3], pad[3];
   int tile_height, tile_width;  // 256 pixels
   int tiles_down, tiles_across;
@@ -38,9 +44,8 @@ struct ConvTiles {
 namespace conv {
 
 constexpr int kPixels = 256;
-constexpr int kDepth = 64;
-constexpr int kHalfDepth = 32;
-constexpr int kRowBytes = kDepth * 2;
+constexpr int kRowBytes = 128;
+constexpr int kFewColumns = 32;  // of an image
 constexpr int kCluster = 2;
 constexpr int kConsumers = 2;                       // warpgroups
 constexpr int kBlocks = kPixels / kConsumers / 64;  // products of 64 rows in each
@@ -88,27 +93,11 @@ __device__ inline Corner corner_of(const ConvTiles& p, int tile) {
   return {frame, rest / p.tiles_across * p.tile_height, rest % p.tiles_across * p.tile_width};
 }
 
-/// 64 of the tile's pixels, from `first` on.
+/// A thread's sums of two pixels, which lie at `to` (null: outside), rounded to bf16. `q`: the
+/// place of the thread among four neighbours.
 template <int kColumns>
-__device__ void store_block(const ConvTiles& p, float (&sums)[kColumns / 2], const Corner& corner,
-                            int first, int first_column) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int q = lane % 4;
-  const int top = first + static_cast<int>(threadIdx.x) % kWarpgroupThreads / 32 * 16 + lane / 4;
-  device_bf16* to[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int pixel = top + 8 * half;
-    const int row = corner.row + pixel / p.tile_width;
-    const int column = corner.column + pixel % p.tile_width;
-    const bool inside = corner.frame < p.frames && row < p.height && column < p.width;
-    to[half] =
-        inside
-            ? static_cast<device_bf16*>(p.out) +
-                  ((static_cast<std::int64_t>(corner.frame) * p.height + row) * p.width + column) *
-                      p.columns
-            : nullptr;
-  }
+__device__ void store_sums(const ConvTiles& p, float (&sums)[kColumns / 2], int first_column, int q,
+                           device_bf16* (&to)[2]) {
 #pragma unroll
   for (int group = 0; group < kColumns / 32; ++group) {
     const int column = first_column + group * 32;
@@ -134,20 +123,74 @@ __device__ void store_block(const ConvTiles& p, float (&sums)[kColumns / 2], con
   }
 }
 
-/// The products from kBegin to kEnd along the channels of a step.
-template <int kColumns, int kBegin, int kEnd>
-__device__ void multiply(float (&sums)[kBlocks][kColumns / 2], std::uint64_t pixels,
-                         std::uint64_t weights, bool add) {
+/// In f32 two columns are 8 bytes and those of four lanes a whole sector. The few columns of an
+/// image may be odd in number and are written one by one then.
+template <int kColumns>
+__device__ void store_sums(const ConvTiles& p, float (&sums)[kColumns / 2], int first_column, int q,
+                           float* (&to)[2]) {
+  const bool pairs = kColumns > kFewColumns || p.columns % 2 == 0;
 #pragma unroll
-  for (int k = kBegin / 16; k < kEnd / 16; ++k)
+  for (int j = 0; j < kColumns / 8; ++j) {
+    const int column = first_column + j * 8 + q * 2;
+    if (column >= p.columns) continue;
+    const bool second = pairs || column + 1 < p.columns;
+    const float bias0 = p.bias != nullptr ? p.bias[column] : 0.0F;
+    const float bias1 = p.bias != nullptr && second ? p.bias[column + 1] : 0.0F;
 #pragma unroll
-    for (int block = 0; block < kBlocks; ++block)
-      // A block of 64 rows is 8 KiB, 16 products are 32 bytes; in units of 16.
-      wgmma_bf16(sums[block], pixels + block * (64 * kRowBytes / 16) + 2 * k, weights + 2 * k,
-                 add || k > kBegin / 16);
+    for (int half = 0; half < 2; ++half) {
+      if (to[half] == nullptr) continue;
+      const float first_sum = sums[j * 4 + half * 2] + bias0;
+      const float second_sum = sums[j * 4 + half * 2 + 1] + bias1;
+      if (pairs) {
+        *reinterpret_cast<float2*>(to[half] + column) = make_float2(first_sum, second_sum);
+      } else {
+        to[half][column] = first_sum;
+        if (second) to[half][column + 1] = second_sum;
+      }
+    }
+  }
 }
 
-template <int kColumns>
+/// 64 of the tile's pixels, from `first` on.
+template <int kColumns, class Out>
+__device__ void store_block(const ConvTiles& p, float (&sums)[kColumns / 2], const Corner& corner,
+                            int first, int first_column) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int q = lane % 4;
+  const int top = first + static_cast<int>(threadIdx.x) % kWarpgroupThreads / 32 * 16 + lane / 4;
+  Out* to[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int pixel = top + 8 * half;
+    const int row = corner.row + pixel / p.tile_width;
+    const int column = corner.column + pixel % p.tile_width;
+    const bool inside = corner.frame < p.frames && row < p.height && column < p.width;
+    to[half] =
+        inside
+            ? static_cast<Out*>(p.out) +
+                  ((static_cast<std::int64_t>(corner.frame) * p.height + row) * p.width + column) *
+                      p.columns
+            : nullptr;
+  }
+  store_sums<kColumns>(p, sums, first_column, q, to);
+}
+
+/// The products from kBegin to kEnd of a step.
+template <class Factors, int kBegin, int kEnd, int kSums>
+__device__ void multiply(float (&sums)[kBlocks][kSums], std::uint64_t pixels, std::uint64_t weights,
+                         bool add) {
+#pragma unroll
+  for (int product = kBegin; product < kEnd; ++product) {
+    const PiecePair pieces = Factors::pieces(product);
+#pragma unroll
+    for (int block = 0; block < kBlocks; ++block)
+      // A block of 64 rows is 8 KiB, a piece 32 bytes; in units of 16.
+      Factors::multiply(sums[block], pixels + block * (64 * kRowBytes / 16) + 2 * pieces.pixels,
+                        weights + 2 * pieces.weights, add || product > kBegin);
+  }
+}
+
+template <int kColumns, class Factors>
 __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
     conv_kernel(const __grid_constant__ CUtensorMap x_map,
                 const __grid_constant__ CUtensorMap weight_map, const ConvTiles p) {
@@ -182,15 +225,17 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
         for (int a = 0; a < p.kernel[0]; ++a)
           for (int b = 0; b < p.kernel[1]; ++b)
             for (int c = 0; c < p.kernel[2]; ++c, ++tap)
-              for (int channel = 0; channel < p.channels; channel += kDepth) {
+              for (int channel = 0; channel < p.channels; channel += Factors::kDepth) {
                 unsigned char* stage = shared.stage[turn.stage];
                 Barrier* full = &shared.full[turn.stage];
                 barrier_wait(&shared.empty[turn.stage], turn.parity ^ 1);
                 barrier_arrive_expect(full, Memory::kStageBytes);
-                copy_pixels(stage, x_map, full, channel, corner.column + c - p.pad[2],
-                            corner.row + b - p.pad[1], corner.frame + a - p.pad[0]);
+                copy_pixels(stage, x_map, full, channel * Factors::kPlaces,
+                            corner.column + c - p.pad[2], corner.row + b - p.pad[1],
+                            corner.frame + a - p.pad[0]);
                 copy_weights(stage + kPixelBytes + rank * (Memory::kColumnBytes / kCluster),
-                             weight_map, full, channel, tap, column, (1 << kCluster) - 1);
+                             weight_map, full, channel * Factors::kPlaces, tap, column,
+                             (1 << kCluster) - 1);
                 turn.advance();
               }
       }
@@ -207,16 +252,16 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
       float sums[kBlocks][kColumns / 2];
       int before = -1;
       for (int tap = 0; tap < taps; ++tap)
-        for (int channel = 0; channel < p.channels; channel += kDepth) {
+        for (int channel = 0; channel < p.channels; channel += Factors::kDepth) {
           barrier_wait(&shared.full[turn.stage], turn.parity);
           const unsigned char* stage = shared.stage[turn.stage];
           const std::uint64_t a =
               wgmma_operand(stage + consumer * (kPixelBytes / kConsumers), 1024, 0);
           const std::uint64_t b = wgmma_operand(stage + kPixelBytes, 1024, 0);
           wgmma_fence();
-          multiply<kColumns, 0, kHalfDepth>(sums, a, b, before >= 0);
-          if (channel + kHalfDepth < p.channels)
-            multiply<kColumns, kHalfDepth, kDepth>(sums, a, b, true);
+          multiply<Factors, 0, Factors::kHalfProducts>(sums, a, b, before >= 0);
+          if (channel + Factors::kDepth / 2 < p.channels)
+            multiply<Factors, Factors::kHalfProducts, Factors::kProducts>(sums, a, b, true);
           wgmma_commit();
           if (before >= 0) {
             wgmma_wait<1>();
@@ -232,8 +277,9 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
       const Corner corner = corner_of(p, tile / p.column_tiles * kCluster + rank);
 #pragma unroll
       for (int block = 0; block < kBlocks; ++block)
-        store_block<kColumns>(p, sums[block], corner, (consumer * kBlocks + block) * 64,
-                              tile % p.column_tiles * kColumns);
+        store_block<kColumns, typename Factors::Out>(p, sums[block], corner,
+                                                     (consumer * kBlocks + block) * 64,
+                                                     tile % p.column_tiles * kColumns);
     }
   }
   // No block leaves while the other may still write to its memory or its barriers.
