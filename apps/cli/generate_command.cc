@@ -22,7 +22,7 @@ struct Flags {
   GenerateOptions options;
   std::string model;
   std::string dtype = "auto";
-  std::string vae_dtype = "f32";
+  std::string vae_dtype = "auto";
   std::string linear = "dtype";
   std::string max_vram;
   std::string offload = "none";
@@ -36,7 +36,9 @@ struct Flags {
 
 Precision precision_of(const std::string& word) {
   if (word == "f32") return Precision::f32;
-  return word == "bf16" ? Precision::bf16 : Precision::automatic;
+  if (word == "bf16") return Precision::bf16;
+  if (word == "bf16x3") return Precision::bf16x3;
+  return word == "tf32" ? Precision::tf32 : Precision::automatic;
 }
 
 void add_video_flags(CLI::App& command, Flags& flags) {
@@ -123,9 +125,12 @@ void add_machine_flags(CLI::App& command, Flags& flags) {
       command.add_option("--dtype", flags.dtype, "f32, bf16, or auto: what the device is fast in")
           ->check(one_of("auto|f32|bf16")),
       kMachine, "TYPE", "auto");
-  describe(command.add_option("--vae-dtype", flags.vae_dtype, "The same for the decoder")
-               ->check(one_of("f32|bf16")),
-           kMachine, "TYPE", "f32");
+  describe(command
+               .add_option("--vae-dtype", flags.vae_dtype,
+                           "For the decoder: f32, bf16, or f32 with the products of a GPU's matrix "
+                           "units, bf16x3 (auto, where there are such) or tf32")
+               ->check(one_of("auto|f32|bf16x3|tf32|bf16")),
+           kMachine, "TYPE", "auto");
   describe(command
                .add_option("--linear", flags.linear,
                            "fp8: the transformer's large matrices in e4m3, on a GPU")

@@ -12,9 +12,14 @@ namespace sparsevid {
 
 /// The type large matrices and activations are computed in.
 enum class Precision {
-  automatic,  ///< bf16 where the device multiplies it natively, f32 elsewhere
+  automatic,  ///< what the device is fast in; see GenerateOptions
   f32,
   bf16,
+  /// f32 whose convolutions multiply each factor as the sum of two bf16: on a GPU of compute
+  /// capability 9.0, for the decoder.
+  bf16x3,
+  /// f32 whose convolutions round their factors to 11 bits, as PyTorch does by default: there too.
+  tf32,
 };
 
 /// What stays out of a GPU's memory until it is needed. Each includes those before it.
@@ -40,8 +45,11 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
   bool legacy_sigmas = false;  ///< UniPC noise levels as diffusers up to 0.36 spaced them
 
-  Precision precision = Precision::automatic;  ///< text encoder and transformer
-  Precision vae_precision = Precision::f32;
+  /// Of text encoder and transformer. Automatic: bf16 where the device multiplies it natively, f32
+  /// elsewhere.
+  Precision precision = Precision::automatic;
+  /// Of the decoder. Automatic: bf16x3 on a GPU that has it, f32 elsewhere.
+  Precision vae_precision = Precision::automatic;
   /// On a GPU: multiply the transformer's large matrices in fp8 (e4m3, a scale for each row).
   bool fp8_linears = false;
   /// On a GPU: self-attention in 8 bits (int8 queries and keys, e4m3 weights and values), but for

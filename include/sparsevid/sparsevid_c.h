@@ -31,7 +31,9 @@ typedef enum sparsevid_stage {
 typedef enum sparsevid_precision {
   SPARSEVID_AUTOMATIC = 0,
   SPARSEVID_F32 = 1,
-  SPARSEVID_BF16 = 2
+  SPARSEVID_BF16 = 2,
+  SPARSEVID_BF16X3 = 3,  ///< of the decoder, on a GPU of compute capability 9.0: f32 from two bf16
+  SPARSEVID_TF32 = 4     ///< there too: f32 whose convolutions round their factors to 11 bits
 } sparsevid_precision;
 
 /// What stays out of a GPU's memory until it is needed. Each includes those before it.
@@ -86,7 +88,7 @@ typedef struct sparsevid_generate_options {
   sparsevid_warning_callback warning;
   void* user;                         ///< handed to both callbacks
   const char* device;                 ///< "cpu", "cuda", "auto"; NULL: auto
-  sparsevid_precision vae_precision;  ///< of the decoder; automatic: f32
+  sparsevid_precision vae_precision;  ///< of the decoder; automatic: f32, or bf16x3
   int fp8_linears;                    ///< not 0, on a GPU: large matrices in e4m3
   int attention_in_8bit;              ///< not 0, on a GPU: self-attention in 8 bits
   uint64_t max_vram;                  ///< bytes of a GPU's memory to take at most; 0: what is free

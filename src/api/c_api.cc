@@ -111,6 +111,10 @@ sparsevid::Precision precision(int from, const char* option) {
       return sparsevid::Precision::f32;
     case SPARSEVID_BF16:
       return sparsevid::Precision::bf16;
+    case SPARSEVID_BF16X3:
+      return sparsevid::Precision::bf16x3;
+    case SPARSEVID_TF32:
+      return sparsevid::Precision::tf32;
   }
   throw sparsevid::Error(ErrorKind::bad_input,
                          std::string(option) + ": expected a value of sparsevid_precision, found " +

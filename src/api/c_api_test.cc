@@ -96,6 +96,12 @@ TEST_F(CApi, WhatAGpuIsAskedForReachesTheRun) {
   options_.attention_in_8bit = 1;
   expect_refused("--attention-dtype");
   options_.attention_in_8bit = 0;
+  options_.vae_precision = SPARSEVID_TF32;
+  expect_refused("--vae-dtype tf32");
+  options_.vae_precision = SPARSEVID_BF16X3;
+  expect_refused("--vae-dtype bf16x3");
+  options_.vae_precision = static_cast<sparsevid_precision>(5);
+  expect_refused("vae_precision");
   options_.vae_precision = static_cast<sparsevid_precision>(-1);
   expect_refused("vae_precision");
 }

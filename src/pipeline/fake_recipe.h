@@ -52,13 +52,13 @@ class FakeRecipe : public Recipe {
   std::unique_ptr<Dit> load_dit(const Settings&, Context&) const override {
     fail(ErrorKind::internal, "the fake has no transformer");
   }
-  std::unique_ptr<Vae> load_vae(DType, Context&) const override {
+  std::unique_ptr<Vae> load_vae(const Settings&, Context&) const override {
     fail(ErrorKind::internal, "the fake has no decoder");
   }
   int blocks() const override { return 10; }
   /// 100 MiB, of which each streamed block keeps 8 on the host, and 1 KiB for each pixel of the
   /// clip; f32 takes twice as much as bf16. The text encoder's weights take 10 bytes, or 200 MiB if
-  /// `large_text`, unless they are offloaded.
+  /// `large_text`, unless they are offloaded. Decoding takes 400 MiB if its products are split.
   MemoryPlan memory_plan(const Settings& settings) const override {
     const auto pixels = static_cast<std::uint64_t>(settings.height) *
                         static_cast<std::uint64_t>(settings.width) *
@@ -67,11 +67,14 @@ class FakeRecipe : public Recipe {
     const std::uint64_t streamed = (factor * 8 * static_cast<unsigned>(settings.streamed_blocks))
                                    << 20;
     const std::uint64_t text = settings.offload == Offload::none && large_text ? 200 << 20 : 10;
-    return {{{"text", {{"text encoder weights", text}}},
-             {"sampling",
-              {{"weights", ((factor * 100) << 20) - streamed},
-               {"activations", (factor * pixels) << 10}}}},
-            streamed};
+    MemoryPlan plan = {{{"text", {{"text encoder weights", text}}},
+                        {"sampling",
+                         {{"weights", ((factor * 100) << 20) - streamed},
+                          {"activations", (factor * pixels) << 10}}}},
+                       streamed};
+    if (settings.vae_products == ops::F32Products::bf16x3)
+      plan.phases.push_back({"decoding", {{"activations", 400 << 20}}});
+    return plan;
   }
   std::vector<ComponentInfo> components() const override { return {}; }
 

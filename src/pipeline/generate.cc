@@ -276,7 +276,7 @@ class Run {
       {
         const Stopwatch watch(*this, "loading decoder");
         progress_.begin(Stage::loading, 0);
-        vae = recipe_.load_vae(settings_.vae_dtype, context_);
+        vae = recipe_.load_vae(settings_, context_);
       }
       context_.check_cancelled();
       const Stopwatch watch(*this, "decoding");

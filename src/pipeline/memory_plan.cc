@@ -88,8 +88,13 @@ std::vector<Alternative> other_weights(const Settings& settings) {
   Settings half = settings;
   half.dtype = DType::bf16;
   if (settings.dtype == DType::f32) add(half, "--dtype bf16");
+  // It needs no second copy of what a convolution reads.
+  Settings tf32 = settings;
+  tf32.vae_products = ops::F32Products::tf32;
+  if (vae_arithmetic(settings) == "bf16x3") add(tf32, "--vae-dtype tf32");
   Settings half_vae = settings;
   half_vae.vae_dtype = DType::bf16;
+  half_vae.vae_products = ops::F32Products::exact;
   if (settings.vae_dtype == DType::f32 && settings.device == Device::cuda)
     add(half_vae, "--vae-dtype bf16");
   if (settings.device == Device::cpu) return found;

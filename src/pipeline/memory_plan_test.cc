@@ -88,6 +88,16 @@ TEST(Offload, IsAdvisedWhereItWouldFit) {
   EXPECT_THAT(text, ::testing::HasSubstr("fit with --offload text, or with --offload blocks"));
 }
 
+TEST(MemoryPlan, ADecoderThatSplitsNothingIsAdvised) {
+  Settings settings = on_gpu(settings_of(64, 64, 5, DType::bf16));
+  settings.vae_products = ops::F32Products::bf16x3;
+  const auto message = error_of(ErrorKind::out_of_memory,
+                                [&] { check_memory(FakeRecipe(), settings, 300 * kMib, 0); });
+  EXPECT_THAT(message, ::testing::HasSubstr("decoding needs 528 MiB"));
+  EXPECT_THAT(message,
+              ::testing::HasSubstr("it would fit with --vae-dtype tf32, or with --vae-dtype bf16"));
+}
+
 TEST(Offload, OnACpuIsNotAdvised) {
   const auto message = error_of(ErrorKind::out_of_memory, [] {
     check_memory(FakeRecipe(), settings_of(64, 64, 5, DType::bf16), 180 * kMib, 0);

@@ -69,7 +69,7 @@ class Recipe {
   virtual std::unique_ptr<TextEncoder> load_text_encoder(const Settings& settings,
                                                          Context& context) const = 0;
   virtual std::unique_ptr<Dit> load_dit(const Settings& settings, Context& context) const = 0;
-  virtual std::unique_ptr<Vae> load_vae(DType dtype, Context& context) const = 0;
+  virtual std::unique_ptr<Vae> load_vae(const Settings& settings, Context& context) const = 0;
 
   /// Blocks of the transformer, which Settings::streamed_blocks counts.
   virtual int blocks() const = 0;

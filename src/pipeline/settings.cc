@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kMaxSteps = 1000;
 constexpr double kMaxGuidance = 100;
-constexpr int kFp8Capability = 90;
+/// Whose kernels fp8 products, attention in 8 bits and rounded products of f32 have.
+constexpr int kHopper = 90;
 
 Device device_of(const std::string& name) {
   if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
@@ -32,10 +33,46 @@ DType dtype_of(Precision precision, Device device) {
       return DType::f32;
     case Precision::bf16:
       return DType::bf16;
+    case Precision::bf16x3:
+    case Precision::tf32:
+      fail(ErrorKind::bad_input, "--dtype: expected auto, f32 or bf16, found {}",
+           precision == Precision::tf32 ? "tf32" : "bf16x3");
     case Precision::automatic:
       break;
   }
   return device == Device::cuda || cpu_isa() >= CpuIsa::avx512_bf16 ? DType::bf16 : DType::f32;
+}
+
+bool on_hopper(Device device) {
+  return device == Device::cuda && cuda_compute_capability() == kHopper;
+}
+
+/// What the decoder computes in. Rounded products are the default where they are faster, and
+/// nothing to be had elsewhere.
+void choose_vae_arithmetic(Precision precision, Settings& settings) {
+  settings.vae_dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  switch (precision) {
+    case Precision::automatic:
+      if (on_hopper(settings.device)) settings.vae_products = ops::F32Products::bf16x3;
+      return;
+    case Precision::f32:
+    case Precision::bf16:
+      return;
+    case Precision::bf16x3:
+      settings.vae_products = ops::F32Products::bf16x3;
+      break;
+    case Precision::tf32:
+      settings.vae_products = ops::F32Products::tf32;
+      break;
+  }
+  const std::string_view name = vae_arithmetic(settings);
+  require(settings.device == Device::cuda, ErrorKind::bad_input,
+          "--vae-dtype {}: expected --device cuda, found {}, where f32 is exact", name,
+          to_string(settings.device));
+  require(on_hopper(settings.device), ErrorKind::bad_input,
+          "--vae-dtype {}: expected a GPU of compute capability 9.0, whose kernel there is, found "
+          "{:.1f}",
+          name, cuda_compute_capability() / 10.0);
 }
 
 /// `value` rounded down and up to multiple * k + offset, within [offset or multiple, max].
@@ -61,7 +98,7 @@ void check_8bit_attention(const Recipe& recipe, const Settings& settings) {
   constexpr const char* kFlag = "--attention-dtype 8bit";
   require(settings.device == Device::cuda, ErrorKind::bad_input,
           "{}: expected --device cuda, found {}", kFlag, to_string(settings.device));
-  require(cuda_compute_capability() == kFp8Capability, ErrorKind::bad_input,
+  require(cuda_compute_capability() == kHopper, ErrorKind::bad_input,
           "{}: expected a GPU of compute capability 9.0, whose kernel there is, found {:.1f}",
           kFlag, cuda_compute_capability() / 10.0);
   require(settings.dtype == DType::bf16, ErrorKind::bad_input,
@@ -105,7 +142,15 @@ void check_size(const Recipe& recipe, int height, int width, int frames) {
           nearest(frames, limits.frame_multiple, 1, limits.max_frames));
 }
 
-bool fp8_linears_run_here() { return cuda_compute_capability() == kFp8Capability; }
+std::string_view vae_arithmetic(const Settings& settings) {
+  if (settings.vae_dtype == DType::f32) {
+    if (settings.vae_products == ops::F32Products::bf16x3) return "bf16x3";
+    if (settings.vae_products == ops::F32Products::tf32) return "tf32";
+  }
+  return to_string(settings.vae_dtype);
+}
+
+bool fp8_linears_run_here() { return cuda_compute_capability() == kHopper; }
 
 Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) {
   const RecipeDefaults& defaults = recipe.defaults();
@@ -123,9 +168,7 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.seed = options.seed;
   settings.device = device_of(options.device);
   settings.dtype = dtype_of(options.precision, settings.device);
-  settings.vae_dtype = options.vae_precision == Precision::automatic
-                           ? DType::f32
-                           : dtype_of(options.vae_precision, settings.device);
+  choose_vae_arithmetic(options.vae_precision, settings);
   settings.fp8_linears = options.fp8_linears;
   require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
           "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
@@ -200,6 +243,7 @@ Metadata to_metadata(const Settings& settings, const Recipe& recipe) {
       {"sigmas", settings.legacy_sigmas ? "legacy" : "current"},
       {"device", std::string(to_string(settings.device))},
       {"dtype", std::string(to_string(settings.dtype))},
+      {"vae_dtype", std::string(vae_arithmetic(settings))},
       {"linear", settings.fp8_linears ? "fp8" : std::string(to_string(settings.dtype))},
       {"offload", to_string(settings.offload)},
       {"attention_dtype", attention_dtype(settings)},

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "attention/options.h"
 #include "core/device.h"
 #include "core/dtype.h"
 #include "io/image_io.h"
+#include "ops/conv_weight.h"
 #include "sparsevid/options.h"
 
 namespace sparsevid {
@@ -32,6 +34,7 @@ struct Settings {
   Device device = Device::cpu;
   DType dtype = DType::f32;
   DType vae_dtype = DType::f32;
+  ops::F32Products vae_products = ops::F32Products::exact;  ///< of a decoder in f32
   bool fp8_linears = false;
   std::uint64_t max_vram = 0;  ///< 0: what is free
   Offload offload = Offload::none;
@@ -47,6 +50,9 @@ struct Settings {
 /// The options with the recipe's defaults filled in. Throws Error(bad_input) naming the flag, what
 /// it takes and what was found.
 Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options);
+
+/// What the decoder computes in, as --vae-dtype calls it: "f32", "bf16x3", "tf32", "bf16".
+std::string_view vae_arithmetic(const Settings& settings);
 
 /// Whether this machine's GPU has a kernel for Settings::fp8_linears.
 bool fp8_linears_run_here();

@@ -94,6 +94,44 @@ TEST(Settings, EightBitAttentionNeedsAGpuThatHasIt) {
               ::testing::HasSubstr("--attention-dtype 8bit: expected --device cuda, found cpu"));
 }
 
+TEST(Settings, TheDecoderIsExactOnTheCpuAndRoundedProductsAreRefusedThere) {
+  const FakeRecipe recipe;
+  GenerateOptions options = with_prompt();
+  options.device = "cpu";
+  const auto arithmetic = [&](Precision precision) {
+    options.vae_precision = precision;
+    return std::string(vae_arithmetic(resolve_settings(recipe, options)));
+  };
+  EXPECT_EQ(options.vae_precision, Precision::automatic);
+  EXPECT_EQ(arithmetic(Precision::automatic), "f32");
+  EXPECT_EQ(arithmetic(Precision::f32), "f32");
+  EXPECT_EQ(arithmetic(Precision::bf16), "bf16");
+  EXPECT_EQ(to_metadata(resolve_settings(recipe, options), recipe).at("vae_dtype"), "bf16");
+  for (const auto& [precision, name] :
+       {std::pair{Precision::bf16x3, "bf16x3"}, std::pair{Precision::tf32, "tf32"}}) {
+    const auto refused = [&](auto member) {
+      return refusal([&](auto& o) {
+        o.device = "cpu";
+        o.*member = precision;
+      });
+    };
+    EXPECT_EQ(
+        refused(&GenerateOptions::vae_precision),
+        fmt::format("--vae-dtype {}: expected --device cuda, found cpu, where f32 is exact", name));
+    EXPECT_EQ(refused(&GenerateOptions::precision),
+              fmt::format("--dtype: expected auto, f32 or bf16, found {}", name));
+  }
+}
+
+TEST(Settings, ADecoderInF32IsNamedByItsProducts) {
+  Settings settings;
+  EXPECT_EQ(vae_arithmetic(settings), "f32");
+  settings.vae_products = ops::F32Products::bf16x3;
+  EXPECT_EQ(vae_arithmetic(settings), "bf16x3");
+  settings.vae_products = ops::F32Products::tf32;
+  EXPECT_EQ(vae_arithmetic(settings), "tf32");
+}
+
 TEST(Settings, MetadataHoldsWhatIsNeededToRepeatTheRun) {
   const FakeRecipe recipe;
   GenerateOptions options = with_prompt();

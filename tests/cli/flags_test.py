@@ -49,7 +49,8 @@ class Flags(CliTest):
                 self.assert_refused(self.generate(f"{flag}={value}"), flag, "expected", "found")
 
     def test_values_that_are_no_choice(self):
-        for flag in ("--attention", "--dtype", "--device", "--sigmas", "--tail", "--offload"):
+        for flag in ("--attention", "--dtype", "--device", "--sigmas", "--tail", "--offload",
+                     "--vae-dtype"):
             with self.subTest(flag=flag):
                 self.assert_refused(self.generate(flag, "fast"), flag, "expected one of",
                                     "found 'fast'")
@@ -60,6 +61,13 @@ class Flags(CliTest):
             with self.subTest(words=words):
                 result = self.generate("--device", "cpu", *words)
                 self.assert_refused(result, words[0], "expected --device cuda, found cpu")
+
+    def test_products_of_a_gpus_matrix_units_are_refused_on_the_cpu(self):
+        for name in ("bf16x3", "tf32"):
+            with self.subTest(name=name):
+                result = self.generate("--device", "cpu", "--vae-dtype", name)
+                self.assert_refused(result, f"--vae-dtype {name}: expected --device cuda, found cpu, where f32 is exact")
+                self.assert_refused(self.generate("--dtype", name), "--dtype", "expected one of", f"found '{name}'")
 
     def test_unknown_log_category(self):
         self.assert_refused(self.generate("--log", "colours"), "--log", "colours")

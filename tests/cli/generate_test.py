@@ -80,6 +80,16 @@ class Generate(CliTest):
                 self.assert_success(self.generate("--report", report, model=model, cwd=here))
                 self.assertEqual(json.loads(report.read_text())["settings"]["model"], TINY.name)
 
+    def test_the_report_says_what_the_decoder_computed_in(self):
+        report = self.folder / "run.json"
+        for words, name in (((), "f32"), (("--vae-dtype", "auto"), "f32"), (("--vae-dtype", "f32"), "f32"),
+                            (("--vae-dtype", "bf16"), "bf16")):
+            with self.subTest(words=words):
+                self.assert_success(self.generate("--device", "cpu", "--report", report, *words))
+                data = json.loads(report.read_text())
+                self.assertEqual(data["settings"]["vae_dtype"], name)
+                self.assertIn(f"vae weights ({name})", data["memory"]["plan"]["decoding"])
+
     def test_the_trace_says_when_it_ran(self):
         trace, report = self.folder / "trace.json", self.folder / "run.json"
         self.assert_success(self.generate("--trace", trace, "--report", report))

@@ -31,7 +31,7 @@ class Memory(GpuTest):
 
     def test_every_phase_takes_what_the_plan_says_and_steps_take_nothing_new(self):
         for words in ((), ("--dtype", "bf16"), ("--dtype", "bf16", "--linear", "fp8"),
-                      ("--dtype", "bf16", "--vae-dtype", "bf16"), ("--offload", "text"),
+                      ("--dtype", "bf16", "--vae-dtype", "bf16"), ("--vae-dtype", "f32"), ("--offload", "text"),
                       ("--offload", "blocks", "--guidance", 1)):
             with self.subTest(words=words):
                 memory = self.report_of(*LARGER, *words)["memory"]

@@ -14,10 +14,10 @@ TensorView channels_last(const TensorView& latents) {
 }  // namespace
 
 WanVae::WanVae(const WanVaeConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
-               DType dtype, Context& context)
+               DType dtype, ops::F32Products products, Context& context)
     : config_(config), dtype_(dtype), device_(context.device), checkpoint_(std::move(checkpoint)) {
   nn::WeightTable table(dtype);
-  decoder_.declare(table, config);
+  decoder_.declare(table, config, products);
   encoder_.declare(table, config);
   weights_ = table.load(*checkpoint_, context);
   decoder_.finish(context);
@@ -28,17 +28,17 @@ nn::WeightMismatch WanVae::check(const WanVaeConfig& config, const Checkpoint& c
   WanVaeDecoder decoder;
   WanVaeEncoder encoder;
   nn::WeightTable table(DType::f32);
-  decoder.declare(table, config);
+  decoder.declare(table, config, ops::F32Products::exact);
   encoder.declare(table, config);
   return table.compare(checkpoint);
 }
 
-MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, Device device,
-                          const Shape& latents) {
+MemoryNeed WanVae::memory(const WanVaeConfig& config, DType dtype, ops::F32Products products,
+                          Device device, const Shape& latents) {
   WanVaeDecoder decoder;
   WanVaeEncoder encoder;
   nn::WeightTable table(dtype);
-  decoder.declare(table, config);
+  decoder.declare(table, config, products);
   // Convolutions keep a packed copy of each weight they have used; a clip is only decoded.
   const bool on_gpu = device == Device::cuda;
   const std::size_t packed = on_gpu ? decoder.packed_bytes() : table.bytes();

@@ -13,9 +13,11 @@ namespace sparsevid {
 
 class WanVae final : public Vae {
  public:
-  /// `dtype` f32 (as the model is used upstream) or bf16.
+  /// `dtype` f32 (as the model is used upstream) or bf16; `products`: how the convolutions of an
+  /// f32 decoder may multiply. Its linear layers and its attention, a hundredth of the work, and
+  /// the encoder stay exact.
   WanVae(const WanVaeConfig& config, std::shared_ptr<const Checkpoint> checkpoint, DType dtype,
-         Context& context);
+         ops::F32Products products, Context& context);
 
   int latent_channels() const override { return config_.z_dim; }
   std::array<int, 3> compression() const override;
@@ -27,8 +29,8 @@ class WanVae final : public Vae {
   /// What a checkpoint of this config has to hold, without loading it.
   static nn::WeightMismatch check(const WanVaeConfig& config, const Checkpoint& checkpoint);
   /// What decoding latents of this shape takes, from the config alone.
-  static MemoryNeed memory(const WanVaeConfig& config, DType dtype, Device device,
-                           const Shape& latents);
+  static MemoryNeed memory(const WanVaeConfig& config, DType dtype, ops::F32Products products,
+                           Device device, const Shape& latents);
 
  private:
   WanVaeConfig config_;

@@ -12,12 +12,51 @@ namespace sparsevid {
 namespace {
 
 constexpr int kColors = 3;
+/// Channels that f32 is split for at once, see F32Products::bf16x3 on a GPU.
+constexpr std::int64_t kSplitChannels = 32;
+
+std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 }  // namespace
 
-void WanVaeDecoder::declare(nn::WeightTable& table, const WanVaeConfig& config) {
+template <class Decoder, class Visit>
+void WanVaeDecoder::each_conv(Decoder& decoder, std::int64_t height, std::int64_t width,
+                              const Visit& visit) {
+  std::int64_t frames = 1;
+  std::int64_t pixels = height * width;
+  const auto causal = [&](auto& conv) {
+    const std::int64_t taps =
+        std::int64_t{conv.kernel_time} * conv.kernel_space * conv.kernel_space;
+    visit(conv.weight, ConvUse{conv.in, conv.out, taps, conv.remembered(), frames, pixels});
+  };
+  const auto residual = [&](auto& block) {
+    causal(block.conv1);
+    causal(block.conv2);
+  };
+  causal(decoder.conv_in_);
+  residual(decoder.mid_.before);
+  residual(decoder.mid_.after);
+  for (auto& block : decoder.up_blocks_) {
+    for (auto& resnet : block.resnets) residual(resnet);
+    if (block.upsamples_time) {
+      causal(block.time_conv);
+      frames *= 2;
+    }
+    if (block.upsamples) {
+      pixels *= 4;
+      visit(block.resample.weight, ConvUse{block.resample.in, block.resample.out, 9, 0, 1, pixels});
+    }
+  }
+  causal(decoder.conv_out_);
+}
+
+void WanVaeDecoder::declare(nn::WeightTable& table, const WanVaeConfig& config,
+                            ops::F32Products products) {
   config_ = config;
   dtype_ = table.compute_dtype();
+  products_ = products;
   const std::int64_t z = config.z_dim;
   const int levels = config.levels();
   int slot = 0;
@@ -50,6 +89,8 @@ void WanVaeDecoder::declare(nn::WeightTable& table, const WanVaeConfig& config) 
   }
   table.add("decoder.norm_out.gamma", {channels, 1, 1, 1}, norm_out_, nn::Precision::f32);
   conv_out_.declare(table, "decoder.conv_out", channels, kColors, 3, 3, slot);
+  each_conv(*this, 1, 1,
+            [&](ops::ConvWeight& weight, const ConvUse&) { weight.products = products; });
 }
 
 void WanVaeDecoder::finish(Context& context) {
@@ -108,6 +149,7 @@ std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t wid
     beside = std::max(
         beside, product_attention_scratch(1, height * width, conv_in_.out, dtype_) +
                     static_cast<std::size_t>(5 * height * width * conv_in_.out) * size_of(dtype_));
+    if (products_ == ops::F32Products::bf16x3) beside += split_bytes(height, width);
     beside += kSmallScratchBytes;
   } else {
     beside += static_cast<std::size_t>(buffer / 2) * size_of(dtype_);  // what oneDNN works in
@@ -121,50 +163,34 @@ std::size_t WanVaeDecoder::workspace_bytes(std::int64_t height, std::int64_t wid
 }
 
 std::size_t WanVaeDecoder::packed_bytes() const {
-  // The kernels' tiles: columns of the output, and steps of the sum over taps and channels.
+  // Kernels' tiles: columns of the output, and steps of the sum over taps and channels. bf16x3
+  // keeps both halves of whole steps of channels.
   const bool bf16 = dtype_ == DType::bf16;
-  const auto up = [](std::int64_t value, std::int64_t multiple) {
-    return (value + multiple - 1) / multiple * multiple;
-  };
+  const bool split = products_ == ops::F32Products::bf16x3;
   std::int64_t elements = 0;
-  const auto add = [&](std::int64_t in, std::int64_t out, std::int64_t taps) {
-    const std::int64_t columns = !bf16 ? 64 : out <= 32 ? 32 : 96;
-    elements += up(out, columns) * up(taps * (bf16 ? up(in, 8) : in), bf16 ? 32 : 16);
-  };
-  const auto add_causal = [&](const CausalConv& conv) {
-    add(conv.in, conv.out, std::int64_t{conv.kernel_time} * conv.kernel_space * conv.kernel_space);
-  };
-  const auto add_residual = [&](const VaeResidualBlock& block) {
-    add_causal(block.conv1);
-    add_causal(block.conv2);
-  };
-  add_causal(conv_in_);
-  add_causal(conv_out_);
-  add_residual(mid_.before);
-  add_residual(mid_.after);
-  for (const auto& block : up_blocks_) {
-    for (const auto& resnet : block.resnets) add_residual(resnet);
-    if (block.upsamples_time) add_causal(block.time_conv);
-    if (block.upsamples) add(block.resample.in, block.resample.out, 9);
-  }
+  each_conv(*this, 1, 1, [&](const ops::ConvWeight&, const ConvUse& conv) {
+    const std::int64_t tile = split ? 1 : !bf16 ? 64 : conv.out <= 32 ? 32 : 96;
+    const std::int64_t channels = rounded_up(conv.in, split ? kSplitChannels : bf16 ? 8 : 1);
+    elements += rounded_up(conv.out, tile) * rounded_up(conv.taps * channels, bf16 ? 32 : 16);
+  });
   return static_cast<std::size_t>(elements) * size_of(dtype_);
 }
 
+std::size_t WanVaeDecoder::split_bytes(std::int64_t height, std::int64_t width) const {
+  std::int64_t most = 0;
+  each_conv(*this, height, width, [&](const ops::ConvWeight&, const ConvUse& conv) {
+    most = std::max(
+        most, (conv.remembered + conv.frames) * conv.pixels * rounded_up(conv.in, kSplitChannels));
+  });
+  return static_cast<std::size_t>(most) * size_of(dtype_);
+}
+
 std::size_t WanVaeDecoder::remembered_bytes(std::int64_t height, std::int64_t width) const {
-  std::int64_t remembered = conv_in_.in * height * width;
-  std::int64_t pixels = height * width;
-  const auto add = [&](const VaeResidualBlock& block) {
-    remembered += pixels * (block.conv1.in + block.conv2.in);
-  };
-  add(mid_.before);
-  add(mid_.after);
-  for (const auto& block : up_blocks_) {
-    for (const auto& resnet : block.resnets) add(resnet);
-    if (block.upsamples_time) remembered += pixels * block.time_conv.in;
-    if (block.upsamples) pixels *= 4;
-  }
-  remembered += pixels * conv_out_.in;
-  return static_cast<std::size_t>(2 * remembered) * size_of(dtype_);
+  std::int64_t remembered = 0;
+  each_conv(*this, height, width, [&](const ops::ConvWeight&, const ConvUse& conv) {
+    remembered += conv.remembered * conv.pixels * conv.in;
+  });
+  return static_cast<std::size_t>(remembered) * size_of(dtype_);
 }
 
 TensorView WanVaeDecoder::upsample(const UpBlock& block, FrameCache& cache, const TensorView& x,

@@ -10,7 +10,8 @@ namespace sparsevid {
 
 class WanVaeDecoder {
  public:
-  void declare(nn::WeightTable& table, const WanVaeConfig& config);
+  /// `products`: how the convolutions of an f32 decoder may multiply.
+  void declare(nn::WeightTable& table, const WanVaeConfig& config, ops::F32Products products);
   /// After loading; folds the latents' mean and deviation into the first layer.
   void finish(Context& context);
 
@@ -36,6 +37,18 @@ class WanVaeDecoder {
     FrameConv resample;
   };
 
+  // A convolution and what it reads at once, for one latent frame.
+  struct ConvUse {
+    std::int64_t in, out, taps;
+    std::int64_t remembered, frames;  // frames it stages: both
+    std::int64_t pixels;              // of a frame
+  };
+
+  // Calls visit(weight, use) for each, in order, for latents of height x width.
+  template <class Decoder, class Visit>
+  static void each_conv(Decoder& decoder, std::int64_t height, std::int64_t width,
+                        const Visit& visit);
+
   // Two buffers that layers read from and write to in turn.
   struct Buffers {
     void* current;
@@ -48,11 +61,14 @@ class WanVaeDecoder {
 
   TensorView upsample(const UpBlock& block, FrameCache& cache, const TensorView& x, bool first,
                       Buffers& buffers, Context& context) const;
+  // Bytes of the largest staged input once more, as two halves of each element.
+  std::size_t split_bytes(std::int64_t height, std::int64_t width) const;
   // Elements of the largest tensor between layers, for `frames` latent frames.
   std::int64_t largest(std::int64_t frames, std::int64_t height, std::int64_t width) const;
 
   WanVaeConfig config_;
   DType dtype_ = DType::f32;
+  ops::F32Products products_ = ops::F32Products::exact;
   TensorView post_quant_weight_, post_quant_bias_;  // as stored
   Tensor folded_weight_, folded_bias_;              // with mean and deviation folded in
   nn::Linear post_quant_;

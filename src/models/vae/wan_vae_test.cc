@@ -16,10 +16,13 @@ namespace {
 
 constexpr double kTolerance = 1e-4;
 
+using ops::F32Products;
+
 std::unique_ptr<WanVae> load(DType dtype, Context& context) {
   const auto path = golden_path("wan_t2v_tiny") / "vae";
   return std::make_unique<WanVae>(WanVaeConfig::parse(Json::read(path / "config.json")),
-                                  std::make_shared<Checkpoint>(path), dtype, context);
+                                  std::make_shared<Checkpoint>(path), dtype, F32Products::exact,
+                                  context);
 }
 
 // [3, frames, height, width] as [frames, height, width, 3], both ways of looking at the same data.
@@ -131,11 +134,33 @@ TEST(WanVae, ThePublishedModelHasTheTensorsThatTheReferenceHas) {
       WanVaeConfig::parse(Json::read(golden_path("wan_t2v_tiny/vae/config.json")));
   config.base_dim = 96;
   EXPECT_EQ(WanVae::check(config, Checkpoint(folder.path())).missing.size(), 194U);
-  const MemoryNeed need = WanVae::memory(config, DType::f32, Device::cpu, {16, 21, 60, 104});
+  const MemoryNeed need =
+      WanVae::memory(config, DType::f32, F32Products::exact, Device::cpu, {16, 21, 60, 104});
   EXPECT_EQ(need.weights / sizeof(float), 126892531U);
   // The decoder, whose weights are kept packed as well, is more than half of them.
-  const MemoryNeed small = WanVae::memory(config, DType::f32, Device::cpu, {16, 1, 1, 1});
+  const MemoryNeed small =
+      WanVae::memory(config, DType::f32, F32Products::exact, Device::cpu, {16, 1, 1, 1});
   EXPECT_GT(small.kept, need.weights / 2);
+}
+
+TEST(WanVae, SplitProductsTakeTheLargestInputOnceMore) {
+  WanVaeConfig config =
+      WanVaeConfig::parse(Json::read(golden_path("wan_t2v_tiny/vae/config.json")));
+  config.base_dim = 96;
+  const Shape latents = {16, 21, 60, 104};
+  const auto need = [&](F32Products products) {
+    return WanVae::memory(config, DType::f32, products, Device::cuda, latents);
+  };
+  const MemoryNeed exact = need(F32Products::exact);
+  // Four frames of 96 channels and two that are remembered.
+  const std::size_t staged = std::size_t{6} * 480 * 832 * 96 * sizeof(float);
+  EXPECT_EQ(need(F32Products::bf16x3).workspace, exact.workspace + staged);
+  EXPECT_EQ(need(F32Products::tf32).workspace, exact.workspace);
+  // Both halves are kept, of whole steps of channels, but of no more columns than there are.
+  EXPECT_EQ(need(F32Products::tf32).kept, exact.kept);
+  EXPECT_LT(need(F32Products::bf16x3).kept, exact.kept);
+  EXPECT_GT(need(F32Products::bf16x3).kept, exact.kept - exact.kept / 50);
+  EXPECT_EQ(need(F32Products::bf16x3).weights, exact.weights);
 }
 
 }  // namespace

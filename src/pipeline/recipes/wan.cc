@@ -114,8 +114,9 @@ class WanRecipe final : public Recipe {
     return std::make_unique<WanDit>(dit_, weights_of(folder_, kTransformer), kept(settings),
                                     context);
   }
-  std::unique_ptr<Vae> load_vae(DType dtype, Context& context) const override {
-    return std::make_unique<WanVae>(vae_, weights_of(folder_, kVae), dtype, context);
+  std::unique_ptr<Vae> load_vae(const Settings& settings, Context& context) const override {
+    return std::make_unique<WanVae>(vae_, weights_of(folder_, kVae), settings.vae_dtype,
+                                    settings.vae_products, context);
   }
 
   int blocks() const override { return dit_.num_layers; }
@@ -157,12 +158,14 @@ class WanRecipe final : public Recipe {
             {"text states", text.kept},
             {"latents", denoise_bytes(latents, settings.dtype)}}});
     }
-    const MemoryNeed vae = WanVae::memory(vae_, settings.vae_dtype, settings.device, latents);
-    plan.phases.push_back({"decoding",
-                           {{named("vae weights", settings.vae_dtype), vae.weights},
-                            {"packed weights and remembered frames", vae.kept},
-                            {"activations", vae.workspace, true},
-                            {"latents", latent_bytes}}});
+    const MemoryNeed vae =
+        WanVae::memory(vae_, settings.vae_dtype, settings.vae_products, settings.device, latents);
+    plan.phases.push_back(
+        {"decoding",
+         {{fmt::format("vae weights ({})", vae_arithmetic(settings)), vae.weights},
+          {"packed weights and remembered frames", vae.kept},
+          {"activations", vae.workspace, true},
+          {"latents", latent_bytes}}});
     return plan;
   }
 
