@@ -8,7 +8,7 @@
 //   counter and hands it out. Two compute up to 64 query rows each, which they read into registers;
 //   a warpgroup without queries lets the tiles pass.
 // Heads are planned a chunk at a time, to bound the scratch; blocks work on one head at a time, in
-//   order, so that the L2 cache holds its keys; in a head the larger pieces come first.
+//   order, so that the L2 cache holds its keys; in a head pieces with long lists come first.
 // Shared memory: two tiles each of keys and values of 192 keys and 68 KiB of f32 sums, 169 KiB at
 //   head_dim 128; 88 KiB at 64.
 // Bound: as dense in 8 bits; key clusters are rounded up to 16 keys, query clusters to 64 rows, and
