@@ -73,20 +73,17 @@ __device__ void issue_logits_of_tile(Shared8<Tile>& shared, const QueryRegisters
                                      Keys& keys, const PipelineTurn<Tile::kStages>& turn,
                                      const Softmax8<kPolynomialsOf16>& softmax,
                                      int (&s)[Tile::kKeys / 2]) {
+  if (keys.biased()) softmax.begin_logits(s, keys.scale(), keys.bias());
   keys.wait_k(turn.stage, turn.parity);
-  if (keys.biased()) {
-    softmax.begin_logits(s, keys.scale(), keys.bias(turn.stage));
-    loads_before_copies();
-    __syncwarp();
-  }
   issue_logits<Tile>(s, q, shared.k[turn.stage]);
 }
 
 /// `Keys` is the stream of key tiles: `wait_k(stage, parity)` and `release_k(stage)`,
-/// `wait_v(stage, parity)`, `release_v(stage)`, and of the tile waited for last `last()`, whether
-/// it is the last one, `scale()`, and `biased()`, whether `bias(stage)` has something to be added
-/// to its logits, which are in powers of 2. There is at least one tile. Leaves in o the output
-/// times the weights' sum, which is the sum of the last four of it over four threads.
+/// `wait_v(stage, parity)`, `release_v(stage)`, of the tile waited for last `last()`, whether it is
+/// the last one, and `scale()`, and of the one after it `biased()`, whether `bias()` has something
+/// to be added to its logits, which are in powers of 2: only where all tiles have one scale. There
+/// is at least one tile. Leaves in o the output times the weights' sum, which is the sum of the
+/// last four of it over four threads.
 template <class Tile, int kPolynomialsOf16, int kKeepEvery, class Keys>
 __device__ void attend_8bit(Shared8<Tile>& shared, const QueryRegisters<Tile::kHeadDim>& q,
                             int warpgroup, Keys& keys, PipelineTurn<Tile::kStages>& turn,

@@ -40,7 +40,6 @@ struct Sparse8Arguments {
 
 template <class Tile>
 struct SparseShared8 : Shared8<Tile> {
-  float bias[Tile::kStages][Tile::kKeys];  // of a tile of centroids
   WorkSlots<SparseWork> work;
 };
 
@@ -68,7 +67,7 @@ class SparseLoader8 {
         (kValues ? plan_.v : plan_.k) +
         static_cast<std::int64_t>(work.head) * plan_.head_atoms * kAtomBytes;
     load_listed(work, tiles.of_atoms, source);
-    load_centroids(work, tiles.of_centroids, source);
+    load_centroids(tiles.of_centroids, source);
   }
 
  private:
@@ -113,20 +112,12 @@ class SparseLoader8 {
     }
   }
 
-  __device__ void load_centroids(const SparseWork& work, int tiles, const unsigned char* source) {
-    constexpr int kBiasBytes = kValues ? 0 : Tile::kKeys * sizeof(float);
+  __device__ void load_centroids(int tiles, const unsigned char* source) {
     source += static_cast<std::int64_t>(plan_.centroid_atom) * kAtomBytes;
-    const float* bias =
-        plan_.bias + static_cast<std::int64_t>(work.pair) * plan_.centroid_atoms * kAtomKeys;
     for (int i = 0; i < tiles; ++i) {
-      begin(kTileBytes + kBiasBytes);
-      if (threadIdx.x % 32 == 0) {
-        copy_bytes(tile(), source, kTileBytes, full(), keep_);
-        if constexpr (!kValues)
-          copy_bytes(shared_.bias[turn_.stage], bias, kBiasBytes, full(), keep_);
-      }
+      begin(kTileBytes);
+      if (threadIdx.x % 32 == 0) copy_bytes(tile(), source, kTileBytes, full(), keep_);
       source += kTileBytes;
-      bias += Tile::kKeys;
       turn_.advance();
     }
   }
@@ -137,18 +128,22 @@ class SparseLoader8 {
   PipelineTurn<Tile::kStages> turn_;
 };
 
-/// The key tiles of one piece of work: listed atoms, then centroids.
+/// The key tiles of one piece of work: listed atoms, then centroids. Their bias is read from global
+/// memory: beside the tile, a read would have to be ordered before the copy of the next one.
 template <class Tile>
 class SparseKeys8 : public TileStream<SparseShared8<Tile>> {
  public:
   using TileStream<SparseShared8<Tile>>::TileStream;
 
-  __device__ void restart(const SparseTiles8<Tile>& tiles) {
+  __device__ void restart(const SparseTiles8<Tile>& tiles, const float* bias) {
     TileStream<SparseShared8<Tile>>::restart(tiles.count());
     of_centroids_ = tiles.of_centroids;
+    bias_ = bias;
   }
-  __device__ bool biased() const { return this->left_ < of_centroids_; }
-  __device__ const float* bias(int stage) const { return this->shared_.bias[stage]; }
+  __device__ bool biased() const { return this->left_ <= of_centroids_; }
+  __device__ const float* bias() const {
+    return bias_ + (of_centroids_ - this->left_) * Tile::kKeys;
+  }
   /// That of all keys is in the scales of the queries.
   __device__ float scale() const { return 1; }
   /// For a warpgroup without queries: lets all tiles pass.
@@ -167,6 +162,7 @@ class SparseKeys8 : public TileStream<SparseShared8<Tile>> {
 
  private:
   int of_centroids_ = 0;
+  const float* bias_ = nullptr;
 };
 
 template <class Tile, int kPolynomialsOf16, int kKeepEvery>
@@ -178,7 +174,9 @@ __device__ void compute_sparse_8bit(const Sparse8Arguments& a, SparseShared8<Til
   SparseKeys8<Tile> keys(shared);
   PipelineTurn<Tile::kStages> turn;
   for_each_work(shared.work, [&](const SparseWork& work) {
-    keys.restart(SparseTiles8<Tile>(a.plan, work));
+    keys.restart(
+        SparseTiles8<Tile>(a.plan, work),
+        a.plan.bias + static_cast<std::int64_t>(work.pair) * a.plan.centroid_atoms * kAtomKeys);
     const bool any = !keys.last();
     if (64 * warpgroup >= work.q_rows) {
       keys.pass(turn);

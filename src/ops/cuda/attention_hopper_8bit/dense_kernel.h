@@ -85,7 +85,7 @@ class Dense8Keys : public TileStream<Shared8<Tile>, kCluster> {
     if (!this->last()) next_scale_ = __ldg(++scales_);
   }
   __device__ bool biased() const { return false; }
-  __device__ const float* bias(int) const { return nullptr; }
+  __device__ const float* bias() const { return nullptr; }
   __device__ float scale() const { return scale_; }
 
  private:

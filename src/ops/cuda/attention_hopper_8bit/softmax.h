@@ -39,10 +39,10 @@ class Softmax8 {
     for (int& x : s) x = __float_as_int(kLogitOrigin);
   }
 
-  /// The same with a bias of each column, in powers of 2, rounded to integer logits: with scales of
-  /// at least kLeastScale. Those of minus infinity become less than any logit by far. (With
-  /// products of the least size they leave the range in which bits and floats are the same, but
-  /// not their order.)
+  /// The same with a bias of each column, in global memory and powers of 2, rounded to integer
+  /// logits: with scales of at least kLeastScale. Those of minus infinity become less than any
+  /// logit by far. (With products of the least size they leave the range in which bits and floats
+  /// are the same, but not their order.)
   template <int kCount>
   __device__ void begin_logits(int (&s)[kCount], float key_scale, const float* bias) const {
     constexpr float kLeast = kLogitOrigin - 4e6F;
@@ -50,7 +50,7 @@ class Softmax8 {
     const float inverse[2] = {1 / (scale_[0] * key_scale), 1 / (scale_[1] * key_scale)};
 #pragma unroll
     for (int i = 0; i < kCount; i += 4) {
-      const float2 b = *reinterpret_cast<const float2*>(bias + 2 * i);
+      const float2 b = __ldg(reinterpret_cast<const float2*>(bias + 2 * i));
 #pragma unroll
       for (int j = 0; j < 4; ++j)
         s[i + j] = __float_as_int(
