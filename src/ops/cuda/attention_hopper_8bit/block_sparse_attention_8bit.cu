@@ -291,7 +291,7 @@ void block_sparse_attention_8bit_hopper(const BlockSparseAttention8bitParams& pa
                                         Context& context) {
   if (params.q.numel() == 0) return;
   if (params.q.size(2) == 128)
-    run<Tile8<128, 192>, 1, 16>(params, context);
+    run<Tile8<128, 192>, 0, 16>(params, context);
   else
     run<Tile8<64, 192>, 3, 16>(params, context);
 }
