@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""No GPU kernel keeps registers in local memory, but those listed below with the reason.
+"""No GPU kernel keeps registers in local memory, but those listed below with the reason, or has an instruction that the
+GPU refuses.
 
     tools/check_kernels.py build/cuda/src/ops/cuda/libsparsevid_ops_*.a
 
 Reads the machine code inside the libraries (fatbin containers of ELF files), for all architectures in them: the size of
-a kernel's stack frame is where spilled registers and arrays that are indexed at run time lie.
+a kernel's stack frame is where spilled registers and arrays that are indexed at run time lie. And ptxas 13.0 can write a
+cp.async whose cache policy it has loaded into no register: the kernel stops there with "an illegal instruction was
+encountered", in whatever sizes reach it. Such an instruction has a form of its own. A small change nearby avoids it.
 """
 
 import re
@@ -33,6 +36,9 @@ ELSEWHERE = 128
 FATBIN_MAGIC = 0xBA55ED50
 KIND_ELF = 2
 CUDA_MACHINE = 190
+# Of an instruction, 16 bytes: its form, in the lowest bits, where cp.async lacks its policy.
+FORM_MASK, COPY_WITHOUT_POLICY = 0xFFF, 0xDAE
+CODE = ".text."  # and the kernel's name
 # Of the records in .nv.info: two words, a symbol and its value.
 FORMAT_SVAL, FRAME_SIZE = 0x04, 0x11
 ENTRY = 0x10  # a symbol that is a kernel, and no function that kernels call
@@ -66,8 +72,8 @@ def text_at(table, offset):
     return table[offset : table.index(b"\0", offset)].decode()
 
 
-def frames(elf):
-    """{mangled name of a kernel: bytes of its stack frame}."""
+def sections_of(elf):
+    """{name: content}"""
     if struct.unpack_from("<H", elf, 18)[0] != CUDA_MACHINE:
         raise Unreadable("a fatbin holds an ELF file of another machine")
     table = struct.unpack_from("<Q", elf, 40)[0]
@@ -77,7 +83,20 @@ def frames(elf):
         name, _, _, _, offset, size = struct.unpack_from("<IIQQQQ", elf, table + i * entry)
         sections.append((name, elf[offset : offset + size]))
     names = sections[names_index][1]
-    by_name = {text_at(names, name): content for name, content in sections}
+    return {text_at(names, name): content for name, content in sections}
+
+
+def refused(by_name):
+    """Names of kernels and functions with an instruction that the GPU refuses."""
+    for name, content in by_name.items():
+        if name.startswith(CODE):
+            instructions = memoryview(content).cast("Q")[::2]
+            if any(word & FORM_MASK == COPY_WITHOUT_POLICY for word in instructions):
+                yield name[len(CODE) :]
+
+
+def frames(by_name):
+    """{mangled name of a kernel: bytes of its stack frame}."""
     symbols, strings, info = by_name[".symtab"], by_name[".strtab"], by_name.get(".nv.info", b"")
     found, at = {}, 0
     while at < len(info):
@@ -114,17 +133,21 @@ def check(kernels, allowed=None):
 
 
 def main(paths):
-    found = []
+    found, stopping = [], []
     for path in paths:
         with open(path, "rb") as file:
             data = file.read()
         for architecture, elf in cubins(data):
-            found += [(architecture, name, frame) for name, frame in frames(elf).items()]
+            sections = sections_of(elf)
+            found += [(architecture, name, frame) for name, frame in frames(sections).items()]
+            stopping += [(architecture, name) for name in refused(sections)]
     if not found:
         sys.exit(f"{', '.join(paths)}: expected GPU kernels, found none")
-    plain = demangled(sorted({name for _, name, _ in found}))
+    plain = demangled(sorted({of[1] for of in found + stopping}))
     kernels = [(architecture, plain[name], frame) for architecture, name, frame in found]
     problems = check(kernels)
+    problems += [f"sm_{of}: a cp.async without its cache policy, which stops the kernel: {plain[name]}"
+                 for of, name in stopping]  # fmt: skip
     for line in problems:
         print(line)
     print(f"kernels: {len(kernels)}, {len(problems)} problems")

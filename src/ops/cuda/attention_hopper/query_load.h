@@ -83,7 +83,7 @@ class QueryLoader {
     static_assert(kBatch * kStep % 8 == 0 && 64 % (kBatch * kStep) == 0);
 #pragma unroll 1
     for (int first = 0; first < end; first += kBatch * kStep) {
-      const int first_row = begin + first;
+      const int first_row = begin + first + lane / kChunks;
       const std::uint32_t first_place =
           to + first_row / 64 * Tile::kWarpgroupQueryBytes + first_row % 64 * 128;
       int token[kBatch];
@@ -91,9 +91,9 @@ class QueryLoader {
       for (int j = 0; j < kBatch; ++j) token[j] = listed[first + j * kStep + lane / kChunks];
 #pragma unroll
       for (int j = 0; j < kBatch; ++j) {
-        const int row = j * kStep + lane / kChunks;
-        copy_16_bytes(first_place + row * 128 + ((chunk % 8) ^ (row % 8)) * 16,
-                      q + max(token[j], 0) * q_.row_stride, token[j] >= 0, give_up_);
+        copy_16_bytes(
+            first_place + j * kStep * 128 + ((chunk % 8) ^ ((first_row + j * kStep) % 8)) * 16,
+            q + max(token[j], 0) * q_.row_stride, token[j] >= 0, give_up_);
       }
     }
     barrier_arrive_after_copies(shared_.full(group));
