@@ -184,15 +184,25 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
       load(other_half, other_rows);
       release_rows();
     }
+    int before = -1;
+    const auto end = [&] {
+      if (before < 0) return;
+      job.end(before, half, state);
+      job.end(before, other_half, other_state);
+    };
     while (item < job.items) {
-      const int next = next_item(item + static_cast<int>(gridDim.x));
-      job.begin(item, half, state);
-      job.begin(item, other_half, other_state);
+      int next = item;
       for (int tile = 0; tile < job.tile_count; ++tile) {
-        const bool rows_are_done = tile + 1 == job.tile_count && next < job.items;
         barrier_wait(&filled[turn.stage], turn.parity);
         multiply(rows, sums, turn.stage);
         multiply(other_rows, other_sums, turn.stage);
+        if (tile == 0) {  // what lies between two items passes while the tensor cores are busy
+          end();
+          job.begin(item, half, state);
+          job.begin(item, other_half, other_state);
+          next = next_item(item + static_cast<int>(gridDim.x));
+        }
+        const bool rows_are_done = tile + 1 == job.tile_count && next < job.items;
         wgmma_wait<1>();
         pin_registers(sums);
         if (rows_are_done) {
@@ -212,10 +222,10 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
         if (lane == 0) barrier_arrive(&emptied[turn.stage]);
         turn.advance();
       }
-      job.end(item, half, state);
-      job.end(item, other_half, other_state);
+      before = item;
       item = next;
     }
+    end();
   }
 }
 
