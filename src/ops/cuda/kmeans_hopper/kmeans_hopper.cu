@@ -71,9 +71,6 @@ struct Assignment {
     copy_box(rows, x, filled, 0, item % blocks_of_head * kRowsOfBlock, 0, item / blocks_of_head,
              l2_give_up());
   }
-  __device__ static int row_place(int row, int i) {
-    return i / 8 * kRowsOfBlock * 128 + row * 128 + (i % 8 ^ row % 8) * 16;
-  }
   __device__ void begin(int, const RowHalf&, Half& state) const {
     state.best[0] = state.best[1] = kInfinity;
     state.tile[0] = state.tile[1] = 0;

@@ -57,14 +57,20 @@ struct RowHalf {
   int quarter;
 };
 
+/// Where 16 bytes of the first 64 columns of a row lie.
+__device__ inline int row_place(int row, int i) { return row * 128 + (i ^ row % 8) * 16; }
+__device__ inline uint4 choose(bool first, const uint4& a, const uint4& b) {
+  return {first ? a.x : b.x, first ? a.y : b.y, first ? a.z : b.z, first ? a.w : b.w};
+}
+
 /// Job: a type with
 ///   kDim, kTile; items, tile_count
 ///   Half: the state of a half
 ///   bool skip(item): there is nothing to do; the same for all threads
 ///   const void* tiles(item): the centroids of its head, tile_count tiles
 ///   kRowBytes, a multiple of 1024: shared memory for the rows of an item
-///   void bring_rows(item, rows, filled): one thread copies them and arrives
-///   int row_place(row, i): where 16 bytes of a row lie in that memory
+///   void bring_rows(item, rows, filled): one thread copies them and arrives; 64 columns of all
+///     rows, swizzled by 128 bytes, then the next 64
 ///   void begin(item, half, state)
 ///   void consume(tile, sums, floats, half, state)
 ///   void end(item, half, state)
@@ -138,14 +144,24 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
     float sums[kTile / 2];
     float other_sums[kTile / 2];
     std::uint32_t rows_parity = 0;
-    const auto load = [&](const RowHalf& of, RowPart(&to)[kDim / 32]) {
-      const int upper = of.which * 64 + of.upper;
-      const auto chunk = [&](int row, int i) {
-        return *reinterpret_cast<const uint4*>(shared_rows +
-                                               Job::row_place(row, 4 * i + of.quarter));
-      };
+    // Eight lanes read of two neighbouring rows at a time: of an odd one first the half of 128
+    // bytes that comes second of an even one, or they would meet in the same banks.
+    const bool odd = half.upper % 2 == 1;
+    const int first_row = half.which * 64 + half.upper;
+    const int places[2] = {row_place(first_row, half.quarter + 4 * (odd ? 1 : 0)),
+                           row_place(first_row, half.quarter + 4 * (odd ? 0 : 1))};
+    const auto load = [&](int rows_behind, RowPart(&to)[kDim / 32]) {
 #pragma unroll
-      for (int i = 0; i < kDim / 32; ++i) to[i] = {chunk(upper, i), chunk(upper + 8, i)};
+      for (int i = 0; i < kDim / 32; i += 2) {
+        const auto chunk = [&](int which, int behind) {
+          return *reinterpret_cast<const uint4*>(
+              shared_rows + places[which] + (i / 2 * kRowsOfBlock + rows_behind + behind) * 128);
+        };
+        const uint4 upper[2] = {chunk(0, 0), chunk(1, 0)};
+        const uint4 lower[2] = {chunk(0, 8), chunk(1, 8)};
+        to[i] = {choose(odd, upper[1], upper[0]), choose(odd, lower[1], lower[0])};
+        to[i + 1] = {choose(odd, upper[0], upper[1]), choose(odd, lower[0], lower[1])};
+      }
     };
     const auto release_rows = [&] {
       rows_parity ^= 1;
@@ -180,8 +196,8 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
     int item = next_item(static_cast<int>(blockIdx.x));
     if (item < job.items) {
       barrier_wait(rows_filled, rows_parity);
-      load(half, rows);
-      load(other_half, other_rows);
+      load(0, rows);
+      load(64, other_rows);
       release_rows();
     }
     int before = -1;
@@ -207,13 +223,13 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
         pin_registers(sums);
         if (rows_are_done) {
           barrier_wait(rows_filled, rows_parity);
-          load(half, rows);
+          load(0, rows);
         }
         job.consume(tile, sums, floats(turn.stage), half, state);
         wgmma_wait<0>();
         pin_registers(other_sums);
         if (rows_are_done) {
-          load(other_half, other_rows);
+          load(64, other_rows);
           release_rows();
         }
         job.consume(tile, other_sums, floats(turn.stage), other_half, other_state);
