@@ -83,6 +83,14 @@ struct PipelineTurn {
       parity ^= 1;
     }
   }
+  /// At most kStages.
+  __device__ void go_back(int stages) {
+    stage -= stages;
+    if (stage < 0) {
+      stage += kStages;
+      parity ^= 1;
+    }
+  }
 };
 
 }  // namespace sparsevid::ops::cuda

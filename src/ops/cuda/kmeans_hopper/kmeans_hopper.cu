@@ -46,7 +46,7 @@ struct Assignment {
   static_assert(kTile / 4 <= 32);
 
   CUtensorMap x;  // boxes of kRowsOfBlock rows, all columns
-  int count, clusters, blocks_of_head, items, tile_count;
+  int count, clusters, heads, items_of_head, tile_count;
   const unsigned char* packed;
   int* labels;
   std::int64_t labels_stride;
@@ -57,21 +57,20 @@ struct Assignment {
     int tile[2];
   };
 
-  __device__ bool skip(int item) const { return resting[item / blocks_of_head] != 0; }
-  __device__ const void* tiles(int item) const {
-    return packed + static_cast<std::int64_t>(item / blocks_of_head) * tile_count *
-                        CentroidTile<kDim, kTile>::kBytes;
+  __device__ bool skip(int head) const { return resting[head] != 0; }
+  __device__ const void* tiles(int head) const {
+    return packed +
+           static_cast<std::int64_t>(head) * tile_count * CentroidTile<kDim, kTile>::kBytes;
   }
-  __device__ int first_row(int item, const RowHalf& half) const {
-    return item % blocks_of_head * kRowsOfBlock + half.which * 64 + half.upper;
+  __device__ int first_row(const RowItem& item, const RowHalf& half) const {
+    return item.index * kRowsOfBlock + half.which * 64 + half.upper;
   }
   /// Behind the last row come zeros, whose labels nobody writes.
-  __device__ void bring_rows(int item, unsigned char* rows, Barrier* filled) const {
+  __device__ void bring_rows(const RowItem& item, unsigned char* rows, Barrier* filled) const {
     barrier_arrive_expect(filled, kRowBytes);
-    copy_box(rows, x, filled, 0, item % blocks_of_head * kRowsOfBlock, 0, item / blocks_of_head,
-             l2_give_up());
+    copy_box(rows, x, filled, 0, item.index * kRowsOfBlock, 0, item.head, l2_give_up());
   }
-  __device__ void begin(int, const RowHalf&, Half& state) const {
+  __device__ void begin(const RowHalf&, Half& state) const {
     state.best[0] = state.best[1] = kInfinity;
     state.tile[0] = state.tile[1] = 0;
   }
@@ -107,7 +106,7 @@ struct Assignment {
       state.tile[r] = tile;
     }
   }
-  __device__ void end(int item, const RowHalf& half, const Half& state) const {
+  __device__ void end(const RowItem& item, const RowHalf& half, const Half& state) const {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const std::uint32_t place = __float_as_uint(state.best[r]) & kWhich;
@@ -126,7 +125,7 @@ struct Assignment {
       const int row = first_row(item, half) + 8 * r;
       // A row that is not a number is nearest to nothing.
       if (half.quarter == 0 && row < count)
-        labels[item / blocks_of_head * labels_stride + row] = column < clusters ? column : 0;
+        labels[item.head * labels_stride + row] = column < clusters ? column : 0;
     }
   }
 };
@@ -153,8 +152,8 @@ class HopperAssign : public AssignStep {
       job.x = head_rows_map(params.x, kRowsOfBlock, kDim / 64);
       job.count = state.count;
       job.clusters = state.clusters;
-      job.blocks_of_head = ceil_div(state.count, kRowsOfBlock);
-      job.items = state.heads * job.blocks_of_head;
+      job.heads = state.heads;
+      job.items_of_head = ceil_div(state.count, kRowsOfBlock);
       job.tile_count = tile_count_;
       job.packed = packed_;
       job.labels = params.labels.as<std::int32_t>();

@@ -2,19 +2,21 @@
 //
 // The problem: [rows, head_dim] x [head_dim, clusters] for each head, and no room for the product:
 //   75,600 x 1,000 a head. What follows (argmin) must happen where the sums are.
-// Plan: a persistent grid, one block of 3 warpgroups on each multiprocessor. One thread streams
-// tiles of up to 128 centroids (centroid_tiles.h) through a ring, another one brings the rows of
-// the next item. Two warpgroups hold twice 64 rows as left operands in registers and see every
-// tile. The product of one half runs while the sums of the other are read, and the two warpgroups
-// drift apart, so the tensor cores always find work. Shared memory: 64 KiB of rows, a ring of 29
-// KiB stages at 112 x 128, as many as fit. Registers: 232 a thread: 128 sums, 64 left operands.
-// Tried: three warpgroups with tiles of 200 centroids, 100 sums and 160 registers: ptxas checks a
-// product against the 128 registers that 512 threads start with, and refuses. A product in flight
-// across the end of the loop: ptxas serialises all of them. Rows straight from global memory to
-// registers: all of a block's come at once between two items, 1.5 us that nothing hides (a prefetch
-// to L2 does not help: 64 KB through 64 bytes a clock); 415 TFLOP/s with 300 centroids.
-// Bound: the tensor cores; of the centroids 256 KB pass from L2 for 256 rows, 3 GB for a pass over
-// 40 x 75,600 rows and 1,000 centroids, which takes less than half the time of the products.
+// Plan: a persistent grid, one block of 3 warpgroups on each multiprocessor, which takes 256
+// neighbouring rows after the other. One thread streams tiles of up to 128 centroids
+// (centroid_tiles.h) through a ring, where those of a head stay if there is room for all of them;
+// another one brings the rows of the next item. Two warpgroups hold twice 64 rows as left operands
+// in registers and see every tile. The product of one half runs while the sums of the other are
+// read, and the two warpgroups drift apart, so the tensor cores always find work. Shared memory: 64
+// KiB of rows, a ring of 29 KiB stages at 112 x 128, as many as fit. Registers: 232 a thread: 128
+// sums, 64 left operands. Tried: three warpgroups with tiles of 200 centroids, 100 sums and 160
+// registers: ptxas checks a product against the 128 registers that 512 threads start with, and
+// refuses. A product in flight across the end of the loop: ptxas serialises all of them. Rows
+// straight from global memory to registers: all of a block's come at once between two items, 1.5 us
+// that nothing hides (a prefetch to L2 does not help: 64 KB through 64 bytes a clock); 415 TFLOP/s
+// with 300 centroids. Bound: the tensor cores; of the centroids 256 KB pass from L2 for 256 rows, 3
+// GB for a pass over 40 x 75,600 rows and 1,000 centroids, which takes less than half the time of
+// the products.
 #pragma once
 
 #include <algorithm>
@@ -63,15 +65,64 @@ __device__ inline uint4 choose(bool first, const uint4& a, const uint4& b) {
   return {first ? a.x : b.x, first ? a.y : b.y, first ? a.z : b.z, first ? a.w : b.w};
 }
 
+/// kRowsOfBlock rows of a head.
+struct RowItem {
+  int head, index;
+};
+
+/// The items of a block: its share, neighbours, of those of all heads that are not skipped.
+template <typename Job>
+struct RowItems {
+  const Job& job;
+  RowItem item;
+  int left;
+
+  /// All threads of a warp together.
+  __device__ explicit RowItems(const Job& job_) : job(job_), item{0, 0} {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const auto busy = [&](int first) {
+      return __ballot_sync(~0u, first + lane < job.heads && !job.skip(first + lane));
+    };
+    std::int64_t all = 0;
+    for (int first = 0; first < job.heads; first += 32) all += __popc(busy(first));
+    all *= job.items_of_head;
+    const auto share = [&](unsigned blocks) { return static_cast<int>(all * blocks / gridDim.x); };
+    const int begin = share(blockIdx.x);
+    left = share(blockIdx.x + 1) - begin;
+    if (left == 0) return;
+    int rank = begin / job.items_of_head;
+    item.index = begin % job.items_of_head;
+    for (int first = 0; first < job.heads; first += 32) {
+      unsigned heads = busy(first);
+      if (rank >= __popc(heads)) {
+        rank -= __popc(heads);
+        continue;
+      }
+      for (; rank > 0; --rank) heads &= heads - 1;
+      item.head = first + __ffs(heads) - 1;
+      return;
+    }
+  }
+  __device__ bool last_of_head() const { return item.index + 1 == job.items_of_head; }
+  __device__ void advance() {
+    if (--left == 0) return;
+    if (++item.index < job.items_of_head) return;
+    item.index = 0;
+    do {
+      ++item.head;
+    } while (job.skip(item.head));
+  }
+};
+
 /// Job: a type with
-///   kDim, kTile; items, tile_count
+///   kDim, kTile; heads, items_of_head, tile_count
 ///   Half: the state of a half
-///   bool skip(item): there is nothing to do; the same for all threads
-///   const void* tiles(item): the centroids of its head, tile_count tiles
+///   bool skip(head): there is nothing to do; the same for all threads
+///   const void* tiles(head): its centroids, tile_count tiles
 ///   kRowBytes, a multiple of 1024: shared memory for the rows of an item
 ///   void bring_rows(item, rows, filled): one thread copies them and arrives; 64 columns of all
 ///     rows, swizzled by 128 bytes, then the next 64
-///   void begin(item, half, state)
+///   void begin(half, state)
 ///   void consume(tile, sums, floats, half, state)
 ///   void end(item, half, state)
 template <typename Job>
@@ -101,19 +152,25 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
   }
   __syncthreads();
   PipelineTurn<kStages> turn;
+  RowItems<Job> items(job);
+  const bool tiles_stay = job.tile_count <= kStages;
 
   if (threadIdx.x < kWarpgroupThreads) {
     give_up_registers<kProducerRegisters>();
     const std::uint64_t keep = l2_keep();
     std::uint32_t rows_parity = 1;
-    for (int item = static_cast<int>(blockIdx.x); item < job.items; item += gridDim.x) {
-      if (threadIdx.x == 32 && !job.skip(item)) {
+    if (threadIdx.x == 32)
+      for (; items.left > 0; items.advance()) {
         barrier_wait(rows_emptied, rows_parity);
         rows_parity ^= 1;
-        job.bring_rows(item, shared_rows, rows_filled);
+        job.bring_rows(items.item, shared_rows, rows_filled);
       }
-      if (threadIdx.x != 0 || job.skip(item)) continue;
-      const auto* tile = static_cast<const unsigned char*>(job.tiles(item));
+    if (threadIdx.x != 0) return;
+    int head = -1;
+    for (; items.left > 0; items.advance()) {
+      if (tiles_stay && items.item.head == head) continue;
+      head = items.item.head;
+      const auto* tile = static_cast<const unsigned char*>(job.tiles(head));
 #pragma unroll 1
       for (int left = job.tile_count; left > 0; --left) {
         barrier_wait(&emptied[turn.stage], turn.parity ^ 1);
@@ -189,36 +246,32 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
       return reinterpret_cast<const float*>(shared + stage * Memory::kStageBytes +
                                             Tile::kMatrixBytes);
     };
-    const auto next_item = [&](int i) {
-      while (i < job.items && job.skip(i)) i += static_cast<int>(gridDim.x);
-      return i;
-    };
-    int item = next_item(static_cast<int>(blockIdx.x));
-    if (item < job.items) {
+    if (items.left > 0) {
       barrier_wait(rows_filled, rows_parity);
       load(0, rows);
       load(64, other_rows);
       release_rows();
     }
-    int before = -1;
+    RowItem before{-1, 0};
     const auto end = [&] {
-      if (before < 0) return;
+      if (before.head < 0) return;
       job.end(before, half, state);
       job.end(before, other_half, other_state);
     };
-    while (item < job.items) {
-      int next = item;
+    while (items.left > 0) {
+      const RowItem item = items.item;
+      const bool give_tiles_back = !tiles_stay || items.last_of_head();
       for (int tile = 0; tile < job.tile_count; ++tile) {
         barrier_wait(&filled[turn.stage], turn.parity);
         multiply(rows, sums, turn.stage);
         multiply(other_rows, other_sums, turn.stage);
         if (tile == 0) {  // what lies between two items passes while the tensor cores are busy
           end();
-          job.begin(item, half, state);
-          job.begin(item, other_half, other_state);
-          next = next_item(item + static_cast<int>(gridDim.x));
+          job.begin(half, state);
+          job.begin(other_half, other_state);
+          items.advance();
         }
-        const bool rows_are_done = tile + 1 == job.tile_count && next < job.items;
+        const bool rows_are_done = tile + 1 == job.tile_count && items.left > 0;
         wgmma_wait<1>();
         pin_registers(sums);
         if (rows_are_done) {
@@ -233,13 +286,15 @@ __global__ void __launch_bounds__(kRowProductThreads, 1)
           release_rows();
         }
         job.consume(tile, other_sums, floats(turn.stage), other_half, other_state);
-        loads_before_copies();
-        __syncwarp();
-        if (lane == 0) barrier_arrive(&emptied[turn.stage]);
+        if (give_tiles_back) {
+          loads_before_copies();
+          __syncwarp();
+          if (lane == 0) barrier_arrive(&emptied[turn.stage]);
+        }
         turn.advance();
       }
+      if (!give_tiles_back) turn.go_back(job.tile_count);
       before = item;
-      item = next;
     }
     end();
   }
@@ -249,9 +304,10 @@ template <typename Job>
 void launch_row_products(const Job& job, std::string_view op, const Context& context) {
   using Memory = RowProductMemory<Job>;
   static_assert(Memory::kStages >= 2);
-  if (job.items == 0) return;
+  if (job.heads == 0 || job.items_of_head == 0) return;
   allow_shared_memory(row_products<Job>, Memory::kBytes, op);
-  const int blocks = std::min(job.items, device_facts().multiprocessors);
+  const int blocks = static_cast<int>(std::min<std::int64_t>(
+      std::int64_t{job.heads} * job.items_of_head, device_facts().multiprocessors));
   row_products<Job><<<blocks, kRowProductThreads, Memory::kBytes, stream_of(context)>>>(job);
   check_launch(op);
 }
