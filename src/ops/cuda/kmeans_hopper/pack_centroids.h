@@ -16,27 +16,39 @@
 
 namespace sparsevid::ops::cuda {
 
-constexpr int kMeanThreads = 1024;
+constexpr int kMeanColumns = 32;  // of a block
+constexpr int kMeanAtOnce = 32;   // rows that a thread asks for before it waits
 
-/// The mean of the rows of [heads, count, kDim]; one block a head.
+/// The mean of the rows of [heads, count, kDim]; [kDim / kMeanColumns, heads] blocks.
 template <int kDim>
-__global__ void __launch_bounds__(kMeanThreads)
+__global__ void __launch_bounds__(1024 / kDim * kMeanColumns)
     mean_of_centroids(const float* centroids, std::int64_t head_stride, int count, float* mean) {
-  constexpr int kGroups = kMeanThreads / kDim;
-  __shared__ float partial[kMeanThreads];
-  const int d = static_cast<int>(threadIdx.x) % kDim;
-  const float* column = centroids + blockIdx.x * head_stride + d;
+  constexpr int kGroups = 1024 / kDim;
+  __shared__ float partial[kGroups][kMeanColumns];
+  const int group = static_cast<int>(threadIdx.x) / kMeanColumns;
+  const int d = static_cast<int>(blockIdx.x * kMeanColumns + threadIdx.x % kMeanColumns);
+  const float* column = centroids + blockIdx.y * head_stride + d;
   float sum = 0;
-#pragma unroll 8
-  for (int c = static_cast<int>(threadIdx.x) / kDim; c < count; c += kGroups)
-    sum += column[static_cast<std::int64_t>(c) * kDim];
-  partial[threadIdx.x] = sum;
+  for (int first = group; first < count; first += kMeanAtOnce * kGroups) {
+    float values[kMeanAtOnce];
+#pragma unroll
+    for (int i = 0; i < kMeanAtOnce; ++i) {
+      const int c = first + i * kGroups;
+      values[i] = c < count ? column[static_cast<std::int64_t>(c) * kDim] : 0;
+    }
+#pragma unroll
+    for (const float value : values) sum += value;
+  }
+  partial[group][threadIdx.x % kMeanColumns] = sum;
   __syncthreads();
-  if (threadIdx.x >= kDim) return;
+  if (group > 0) return;
   sum = 0;
-  for (int g = 0; g < kGroups; ++g) sum += partial[g * kDim + d];
-  mean[blockIdx.x * kDim + d] = sum / static_cast<float>(count);
+#pragma unroll
+  for (const auto& of_group : partial) sum += of_group[threadIdx.x];
+  mean[blockIdx.y * kDim + d] = sum / static_cast<float>(count);
 }
+
+constexpr int kPackedAtOnce = 4;  // centroids of a warp
 
 /// Source: a type with
 ///   bool skip(head)
@@ -52,33 +64,60 @@ __global__ void pack_centroids(const Source source, const float* means, int plac
   using Tile = CentroidTile<kDim, kTile>;
   const int head = static_cast<int>(blockIdx.y);
   if (source.skip(head)) return;
-  const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / 32;
+  const int first = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / 32 * kPackedAtOnce;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  if (c >= places) return;
-  unsigned char* tile = tiles + (static_cast<std::int64_t>(head) * (places / kTile) + c / kTile) *
-                                    static_cast<std::int64_t>(Tile::kBytes);
-  const int row = source.row(head, c);
-  const float* centroid =
-      source.centroids + head * source.head_stride + static_cast<std::int64_t>(row) * kDim;
-  float squares = 0;
-  float along = 0;
-  for (int column = 2 * lane; column < kDim; column += 64) {
-    const float2 mean = *reinterpret_cast<const float2*>(means + head * kDim + column);
-    float2 value = {0, 0};
-    if (row >= 0) value = {centroid[column] - mean.x, centroid[column + 1] - mean.y};
-    __nv_bfloat162 rounded = __floats2bfloat162_rn(value.x, value.y);
-    const float2 kept = __bfloat1622float2(rounded);
-    squares += kept.x * kept.x + kept.y * kept.y;
-    along += kept.x * mean.x + kept.y * mean.y;
-    if constexpr (Source::kNegative) rounded = __hneg2(rounded);
-    *reinterpret_cast<__nv_bfloat162*>(
-        tile + Tile::template offset<Source::kExchanged>(c % kTile, column)) = rounded;
+  if (first >= places) return;
+  static_assert(kTile % kPackedAtOnce == 0);
+  unsigned char* tile =
+      tiles + (static_cast<std::int64_t>(head) * (places / kTile) + first / kTile) *
+                  static_cast<std::int64_t>(Tile::kBytes);
+  constexpr int kPairs = kDim / 64;
+  float2 mean[kPairs];
+#pragma unroll
+  for (int i = 0; i < kPairs; ++i)
+    mean[i] = *reinterpret_cast<const float2*>(means + head * kDim + 64 * i + 2 * lane);
+  float2 values[kPackedAtOnce][kPairs] = {};  // all asked for before any is used
+  bool empty[kPackedAtOnce];
+#pragma unroll
+  for (int n = 0; n < kPackedAtOnce; ++n) {
+    const int row = source.row(head, first + n);
+    const float* centroid =
+        source.centroids + head * source.head_stride + static_cast<std::int64_t>(row) * kDim;
+#pragma unroll
+    for (int i = 0; i < kPairs; ++i) {
+      const int column = 64 * i + 2 * lane;
+      if (row >= 0) values[n][i] = {centroid[column], centroid[column + 1]};
+    }
+    empty[n] = row < 0;
   }
-  squares = sum_lanes(squares);
-  along = sum_lanes(along);
-  if (lane == 0)
-    reinterpret_cast<float*>(tile + Tile::kMatrixBytes)[c % kTile] =
-        source.behind(head, c, .5F * squares, along);
+  float squares[kPackedAtOnce] = {};
+  float along[kPackedAtOnce] = {};
+#pragma unroll
+  for (int n = 0; n < kPackedAtOnce; ++n) {
+#pragma unroll
+    for (int i = 0; i < kPairs; ++i) {
+      float2 value = {values[n][i].x - mean[i].x, values[n][i].y - mean[i].y};
+      if (empty[n]) value = {0, 0};
+      __nv_bfloat162 rounded = __floats2bfloat162_rn(value.x, value.y);
+      const float2 kept = __bfloat1622float2(rounded);
+      squares[n] += kept.x * kept.x + kept.y * kept.y;
+      along[n] += kept.x * mean[i].x + kept.y * mean[i].y;
+      if constexpr (Source::kNegative) rounded = __hneg2(rounded);
+      *reinterpret_cast<__nv_bfloat162*>(tile + Tile::template offset<Source::kExchanged>(
+                                                    (first + n) % kTile, 64 * i + 2 * lane)) =
+          rounded;
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < kPackedAtOnce; ++n) {
+    squares[n] = sum_lanes(squares[n]);
+    along[n] = sum_lanes(along[n]);
+  }
+#pragma unroll
+  for (int n = 0; n < kPackedAtOnce; ++n)
+    if (lane == n)
+      reinterpret_cast<float*>(tile + Tile::kMatrixBytes)[(first + n) % kTile] =
+          source.behind(head, first + n, .5F * squares[n], along[n]);
 }
 
 template <int kDim, int kTile, typename Source>
@@ -86,13 +125,13 @@ void launch_pack_centroids(const Source& source, int heads, int tile_count, unsi
                            std::string_view op, Context& context) {
   const Arena::Scope scope(context.arena);
   auto* means = context.arena.array<float>(std::int64_t{heads} * kDim);
-  mean_of_centroids<kDim><<<heads, kMeanThreads, 0, stream_of(context)>>>(
-      source.centroids, source.head_stride, source.clusters, means);
+  mean_of_centroids<kDim>
+      <<<dim3(kDim / kMeanColumns, heads), 1024 / kDim * kMeanColumns, 0, stream_of(context)>>>(
+          source.centroids, source.head_stride, source.clusters, means);
   constexpr int kThreads = 256;
   const int places = tile_count * kTile;
-  pack_centroids<kDim, kTile>
-      <<<dim3(ceil_div(places, kThreads / 32), heads), kThreads, 0, stream_of(context)>>>(
-          source, means, places, tiles);
+  pack_centroids<kDim, kTile><<<dim3(ceil_div(places, kThreads / 32 * kPackedAtOnce), heads),
+                                kThreads, 0, stream_of(context)>>>(source, means, places, tiles);
   check_launch(op);
 }
 
