@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "core/cuda_clock.h"
 #include "core/transfer.h"
+#include "ops/forced_implementations.h"
 #include "ops/linear.h"
 #include "testing/random_tensor.h"
 
@@ -197,6 +198,7 @@ Device device_for(const BenchOptions& options) {
 }
 
 Context context_for(const BenchOptions& options) {
+  ops::check_forced_implementations();
   Context context(device_for(options));
   if (options.threads > 0) context.threads = options.threads;
   context.cancel = options.cancel;

@@ -1,7 +1,6 @@
 // The ordered implementations of one op: the first that does not refuse runs, and the log says why.
 #pragma once
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/context.h"
+#include "ops/forced_implementations.h"
 
 namespace sparsevid::ops {
 
@@ -30,9 +30,15 @@ class ImplementationList {
   std::string_view op() const { return op_; }
   const std::vector<Implementation<Params>>& entries() const { return entries_; }
 
-  /// Runs the first willing entry. SPARSEVID_FORCE=op:name (comma separated) insists on one.
+  std::vector<std::string_view> names() const {
+    std::vector<std::string_view> names;
+    for (const auto& entry : entries_) names.push_back(entry.name);
+    return names;
+  }
+
+  /// Runs the first willing entry; SPARSEVID_FORCE insists on one.
   void run(const Params& params, Context& context) const {
-    const std::string_view forced = forced_name();
+    const std::string_view forced = forced_implementation(op_);
     std::string reasons;
     for (const auto& entry : entries_) {
       if (!forced.empty() && forced != entry.name) continue;
@@ -49,24 +55,12 @@ class ImplementationList {
       }
       reasons += fmt::format("; not {}: {}", entry.name, reason);
     }
+    require(forced.empty(), ErrorKind::bad_input, "SPARSEVID_FORCE: {}:{} cannot run{}", op_,
+            forced, reasons);
     fail(ErrorKind::internal, "{}: no implementation can run{}", op_, reasons);
   }
 
  private:
-  std::string_view forced_name() const {
-    const char* value = std::getenv("SPARSEVID_FORCE");
-    std::string_view rest = value == nullptr ? "" : value;
-    while (!rest.empty()) {
-      const auto comma = rest.find(',');
-      const auto item = rest.substr(0, comma);
-      rest = comma == std::string_view::npos ? "" : rest.substr(comma + 1);
-      const auto colon = item.find(':');
-      if (colon != std::string_view::npos && item.substr(0, colon) == op_)
-        return item.substr(colon + 1);
-    }
-    return {};
-  }
-
   std::string_view op_;
   std::vector<Implementation<Params>> entries_;
 };

@@ -14,6 +14,7 @@
 #include "core/cuda_runtime.h"
 #include "core/transfer.h"
 #include "io/atomic_file.h"
+#include "ops/forced_implementations.h"
 #include "pipeline/decode_video.h"
 #include "pipeline/denoise.h"
 #include "pipeline/output_files.h"
@@ -342,6 +343,7 @@ class Run {
 }  // namespace
 
 RunReport generate(const Recipe& recipe, const GenerateOptions& options, Observer* observer) {
+  ops::check_forced_implementations();
   return Run(recipe, options, observer).run();
 }
 

@@ -74,6 +74,15 @@ class Flags(CliTest):
         result = self.generate(env={**os.environ, "SPARSEVID_LOG": "colours"})
         self.assert_refused(result, "SPARSEVID_LOG", "colours")
 
+    def test_an_op_or_an_implementation_that_there_is_not_cannot_be_forced(self):
+        for value, found, known in (("atention:ref", "atention", "attention"), ("attention:fast", "fast", "ref"),
+                                    ("attention", "attention", "op:implementation")):
+            with self.subTest(value=value):
+                environment = {**os.environ, "SPARSEVID_FORCE": value}
+                refusal = "SPARSEVID_FORCE", f"found '{found}'", known
+                self.assert_refused(self.generate(env=environment), *refusal)
+                self.assert_refused(self.run_cli("bench", "--filter", "copy", env=environment), *refusal)
+
     def test_density_and_top_p_exclude_each_other(self):
         result = self.generate("--attention", "svg2", "--density", ".3", "--top-p", ".9")
         self.assert_refused(result, "--density", "--top-p")
