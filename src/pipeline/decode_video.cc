@@ -4,8 +4,22 @@
 #include "core/transfer.h"
 #include "io/video_writer.h"
 #include "ops/to_rgb8.h"
+#include "pipeline/finite.h"
 
 namespace sparsevid {
+namespace {
+
+/// `before` frames of `all` came earlier.
+void check_finite(const TensorView& frames, int before, int all, Context& context) {
+  if (all_finite_anywhere(frames, context)) return;
+  std::int64_t first = 0;
+  while (first + 1 < frames.size(0) && all_finite_anywhere(frames[first], context)) ++first;
+  fail(ErrorKind::internal,
+       "decoding frame {} of {}: its values are not finite; the decoder's weights may be damaged",
+       before + first + 1, all);
+}
+
+}  // namespace
 
 void decode_video(Vae& vae, const TensorView& latents, const std::array<int, 3>& size, double fps,
                   const Metadata& metadata, const std::filesystem::path& output,
@@ -26,6 +40,7 @@ void decode_video(Vae& vae, const TensorView& latents, const std::array<int, 3>&
         require(frames.size(1) == size[1] && frames.size(2) == size[2], ErrorKind::internal,
                 "decoder: expected frames of {} x {}, found {}", size[1], size[2],
                 frames.shape().str());
+        check_finite(frames, written, size[0], context);
         const Arena::Scope scope(context.arena);
         const TensorView rgb = context.arena.tensor(DType::u8, frames.shape());
         ops::to_rgb8({.x = frames, .out = rgb}, context);

@@ -1,20 +1,17 @@
 #include "pipeline/denoise.h"
 
 #include <array>
-#include <atomic>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "core/readback.h"
 #include "ops/copy.h"
 #include "ops/guidance.h"
 #include "ops/linear_combination.h"
+#include "pipeline/finite.h"
 #include "pipeline/observed_attention.h"
 
 namespace sparsevid {
 namespace {
-
-constexpr std::int64_t kValuesPerTask = 1 << 18;
 
 /// The latent-sized buffers of a schedule; those it never names take no memory.
 class Buffers {
@@ -51,18 +48,6 @@ void apply(const std::vector<Update>& updates, const Buffers& buffers, Context& 
       params.terms.push_back({.x = buffers[term.source], .coefficient = term.weight});
     ops::linear_combination(params, context);
   }
-}
-
-/// A NaN or infinity anywhere makes the sum of x - x one.
-bool all_finite(const TensorView& on_cpu, int threads) {
-  std::atomic<bool> finite = true;
-  const float* x = on_cpu.as<float>();
-  parallel_for(threads, on_cpu.numel(), kValuesPerTask, [&](std::int64_t begin, std::int64_t end) {
-    float sum = 0;
-    for (std::int64_t i = begin; i < end; ++i) sum += x[i] - x[i];
-    if (sum != 0) finite = false;
-  });
-  return finite;
 }
 
 }  // namespace
@@ -103,10 +88,11 @@ void denoise(Dit& dit, AttentionMethod& attention, const Schedule& schedule,
     // A GPU has its next step queued before the host looks at the latents of this one.
     readback.finish();
     readback.read(latents, context, [&context, step, &schedule](const TensorView& on_cpu) {
-      require(all_finite(on_cpu, context.threads), ErrorKind::internal,
-              "sampling step {} of {}: the latents are not finite; --dtype f32 computes with a "
-              "wider range",
-              step + 1, schedule.steps());
+      require(
+          all_finite(on_cpu, context.threads), ErrorKind::internal,
+          "sampling step {} of {}: the latents are not finite; the transformer's weights may be "
+          "damaged",
+          step + 1, schedule.steps());
     });
     wait_for(context.device, context.stream);
     context.profile.settle();

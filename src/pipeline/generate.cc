@@ -17,6 +17,7 @@
 #include "ops/forced_implementations.h"
 #include "pipeline/decode_video.h"
 #include "pipeline/denoise.h"
+#include "pipeline/finite.h"
 #include "pipeline/output_files.h"
 #include "pipeline/trace.h"
 #include "sampling/noise.h"
@@ -218,6 +219,13 @@ class Run {
     std::vector<std::vector<int>> ids = {prompt.ids};
     if (settings_.guided()) ids.push_back(negative.ids);
     std::vector<Tensor> states = encoder->encode(ids, context_);
+    for (const Tensor& state : states) {
+      Tensor on_cpu;
+      require(all_finite(view_on(Device::cpu, state, on_cpu, context_), context_.threads),
+              ErrorKind::internal,
+              "text: the states of a prompt are not finite; the text encoder's weights may be "
+              "damaged");
+    }
     memory.read();
     context_.arena.clear();
     return states;

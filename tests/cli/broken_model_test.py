@@ -236,3 +236,29 @@ class BrokenModel(CliTest):
         model = self.copy_model()
         (model / "tokenizer/spiece.model").write_bytes(b"not a model")
         self.assert_both_refuse(model, "spiece.model")
+
+    def assert_stops_at(self, component, tensor, *words):
+        """With a NaN in that weight there is an error that names the stage, and no clip; what else is left."""
+        model = self.copy_model()
+        for path in (model / component).glob("*.safetensors"):
+            header, data = read_header(path)
+            if tensor in header:
+                at = header[tensor]["data_offsets"][0]
+                write_header(path, header, data[:at] + struct.pack("<f", float("nan")) + data[at + 4 :])
+        result = self.generate("--quiet", model=model)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        for word in (*words, "not finite"):
+            self.assertIn(word, result.stderr)
+        return [path.name for path in self.folder.iterdir() if path != model]
+
+    def test_weights_of_the_text_encoder_that_are_no_numbers(self):
+        left = self.assert_stops_at("text_encoder", "encoder.block.0.layer.0.SelfAttention.q.weight", "text:")
+        self.assertEqual(left, [])
+
+    def test_weights_of_the_transformer_that_are_no_numbers(self):
+        left = self.assert_stops_at("transformer", "blocks.0.attn1.to_q.bias", "sampling step 1 of 2", "weights")
+        self.assertEqual(left, [])
+
+    def test_weights_of_the_decoder_that_are_no_numbers(self):
+        left = self.assert_stops_at("vae", "decoder.conv_out.bias", "decoding frame 1 of 5", "--from-latents")
+        self.assertEqual(left, ["clip.latents.safetensors"])
