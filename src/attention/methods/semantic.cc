@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attention/methods/cluster_budget.h"
+#include "base/error.h"
 #include "core/transfer.h"
 #include "ops/block_sparse_attention_8bit.h"
 #include "ops/cluster_scores.h"
@@ -59,10 +60,19 @@ void SemanticAttention::run_heads(const HeadsCall& call, Context& context) {
   if (options().quality_rows > 0) remember(clusters, context);
   const TensorView density = context.arena.tensor(DType::f64, {call.heads()});
   ops::pair_density({chosen, clusters.q_offsets, clusters.k_offsets, density}, context);
-  readback().read(density, context, [heads = density_slot()](const TensorView& values) {
-    const auto* begin = values.as<double>();
-    heads().insert(heads().end(), begin, begin + values.numel());
-  });
+  // Without a tail every query cluster has a key cluster, unless what they weigh is not a number.
+  const bool must_compute = !statistics.v_mean;
+  readback().read(density, context,
+                  [heads = density_slot(), must_compute, step = call.step,
+                   layer = call.layer](const TensorView& values) {
+                    const auto* begin = values.as<double>();
+                    const auto* end = begin + values.numel();
+                    require(!must_compute || std::find(begin, end, 0.0) == end, ErrorKind::internal,
+                            "sampling step {}: attention of layer {}: queries or keys are not "
+                            "finite; the transformer's weights may be damaged",
+                            step + 1, layer);
+                    heads().insert(heads().end(), begin, end);
+                  });
   if (everything_chosen(density)) {
     attend_densely(call, context);
     return;

@@ -1,11 +1,15 @@
 // svg2 and semantic-tail against their statement in double.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "attention/default_options.h"
 #include "attention/methods/semantic_statement.h"
 #include "attention/methods/semantic_tail.h"
+#include "testing/expect_error.h"
 
 namespace sparsevid {
 namespace {
@@ -229,6 +233,17 @@ TEST(SemanticAttention, keeps_clusters_by_layer_and_branch) {
     alone.run(expected.call(step, 0, 0), expected.out(), context);
     EXPECT_TRUE(bit_equal(first.out(), expected.out()));
   }
+}
+
+TEST(SemanticAttention, does_not_pass_over_queries_that_are_no_numbers) {
+  SemanticAttention method(options_of("svg2"), {1, 1});
+  Context context;
+  const AttentionExample example({});
+  const TensorView q = example.call().q;
+  std::fill_n(q.as<float>(), q.numel(), std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(
+      error_of(ErrorKind::internal, [&] { method.run(example.call(), example.out(), context); }),
+      ::testing::HasSubstr("sampling step 1: attention of layer 0"));
 }
 
 TEST(SemanticAttention, reports_the_health_of_its_clusters) {
