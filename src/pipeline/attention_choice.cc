@@ -78,11 +78,6 @@ const Place* find_place(const std::string& name) {
   return nullptr;
 }
 
-std::string flag_of(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return "--" + name;
-}
-
 std::string value_text(const AttentionOptions& options, const Place& place) {
   if (place.share != nullptr) return fmt::format("{}", options.*place.share);
   if (place.count != nullptr) return fmt::format("{}", options.*place.count);
@@ -92,6 +87,11 @@ std::string value_text(const AttentionOptions& options, const Place& place) {
 }
 
 }  // namespace
+
+std::string flag_of(std::string setting) {
+  std::replace(setting.begin(), setting.end(), '_', '-');
+  return "--" + setting;
+}
 
 const std::vector<AttentionSettingInfo>& attention_settings() {
   static const std::vector<AttentionSettingInfo> infos = [] {

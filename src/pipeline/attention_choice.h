@@ -18,6 +18,9 @@ class Recipe;
 /// Every setting by name, with a flag of the same name.
 const std::vector<AttentionSettingInfo>& attention_settings();
 
+/// "top_p" -> "--top-p"
+std::string flag_of(std::string setting);
+
 /// Changes one setting. Throws Error(bad_input) for an unknown name or a value not of its kind.
 void set_attention(AttentionOptions& options, const std::string& name, double value);
 

@@ -5,9 +5,11 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "io/atomic_file.h"
 #include "pipeline/attention_choice.h"
 #include "pipeline/recipe.h"
+#include "pipeline/unused_options.h"
 
 namespace sparsevid {
 namespace {
@@ -169,23 +171,9 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
   settings.device = device_of(options.device);
   settings.dtype = dtype_of(options.precision, settings.device);
   choose_vae_arithmetic(options.vae_precision, settings);
-  settings.fp8_linears = options.fp8_linears;
-  require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
-          "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
-  require(!settings.fp8_linears || fp8_linears_run_here(), ErrorKind::bad_input,
-          "--linear fp8: expected a GPU of compute capability 9.0, whose kernel there is, found "
-          "{:.1f}",
-          cuda_compute_capability() / 10.0);
   settings.max_vram = options.max_vram;
-  settings.offload = options.offload;
   require(settings.device == Device::cuda || settings.max_vram == 0, ErrorKind::bad_input,
           "--max-vram: expected --device cuda, found {}", to_string(settings.device));
-  require(settings.device == Device::cuda || settings.offload == Offload::none,
-          ErrorKind::bad_input, "--offload: expected --device cuda, found {}",
-          to_string(settings.device));
-  settings.attention = choose_attention(recipe, settings.height, options);
-  settings.attention.in_8bit = options.attention_in_8bit;
-  if (options.attention_in_8bit) check_8bit_attention(recipe, settings);
   settings.threads = options.threads == 0 ? available_cores() : options.threads;
 
   require(settings.threads >= 1 && settings.threads <= 4096, ErrorKind::bad_input,
@@ -194,8 +182,28 @@ Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options) 
           ErrorKind::bad_input, "--fps: expected more than 0 and up to {}, found {}", kMaxFps,
           settings.fps);
   settings.decode_only = !options.from_latents.empty();
-  if (settings.decode_only) return settings;
+  if (settings.decode_only) {
+    const auto unused = sampling_flags_in(options);
+    if (!unused.empty())
+      warn(fmt::format("{} {} no effect with --from-latents", fmt::join(unused, ", "),
+                       unused.size() == 1 ? "has" : "have"));
+    return settings;
+  }
 
+  settings.fp8_linears = options.fp8_linears;
+  require(!settings.fp8_linears || settings.device == Device::cuda, ErrorKind::bad_input,
+          "--linear fp8: expected --device cuda, found {}", to_string(settings.device));
+  require(!settings.fp8_linears || fp8_linears_run_here(), ErrorKind::bad_input,
+          "--linear fp8: expected a GPU of compute capability 9.0, whose kernel there is, found "
+          "{:.1f}",
+          cuda_compute_capability() / 10.0);
+  settings.offload = options.offload;
+  require(settings.device == Device::cuda || settings.offload == Offload::none,
+          ErrorKind::bad_input, "--offload: expected --device cuda, found {}",
+          to_string(settings.device));
+  settings.attention = choose_attention(recipe, settings.height, options);
+  settings.attention.in_8bit = options.attention_in_8bit;
+  if (options.attention_in_8bit) check_8bit_attention(recipe, settings);
   require(!blank(recipe, settings.prompt), ErrorKind::bad_input,
           "--prompt: expected a description of the video, found an empty text");
   check_size(recipe, settings.height, settings.width, settings.frames);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "pipeline/fake_recipe.h"
 #include "testing/expect_error.h"
 
@@ -130,6 +131,36 @@ TEST(Settings, ADecoderInF32IsNamedByItsProducts) {
   EXPECT_EQ(vae_arithmetic(settings), "bf16x3");
   settings.vae_products = ops::F32Products::tf32;
   EXPECT_EQ(vae_arithmetic(settings), "tf32");
+}
+
+std::string warning(const GenerateOptions& options) {
+  const FakeRecipe recipe;
+  std::string text;
+  set_warning_sink(
+      [](void* user, std::string_view line) { *static_cast<std::string*>(user) += line; }, &text);
+  resolve_settings(recipe, options);
+  set_warning_sink(nullptr, nullptr);
+  return text;
+}
+
+TEST(Settings, FlagsThatSavedLatentsLeaveWithoutEffectAreNamed) {
+  GenerateOptions options;
+  options.from_latents = "clip.latents.safetensors";
+  options.fps = 8;
+  options.device = "cpu";
+  options.vae_precision = Precision::f32;
+  EXPECT_EQ(warning(options), "");
+  options.steps = 3;
+  EXPECT_EQ(warning(options), "--steps has no effect with --from-latents");
+  options.prompt = "a fox";
+  options.height = 64;
+  options.fp8_linears = true;
+  options.attention = "svg2";
+  options.attention_settings["top_p"] = .9;
+  options.latents_path = "kept.safetensors";
+  EXPECT_EQ(warning(options),
+            "--prompt, --height, --steps, --attention, --linear, --save-latents, --top-p have no "
+            "effect with --from-latents");
 }
 
 TEST(Settings, MetadataHoldsWhatIsNeededToRepeatTheRun) {

@@ -139,6 +139,14 @@ class Generate(CliTest):
         compare = self.run_cli("compare", "--json", first, again)
         self.assertEqual(json.loads(compare.stdout)["identical_frames"], 5)
 
+    def test_flags_that_saved_latents_leave_without_effect_are_named(self):
+        latents = self.folder / "kept.safetensors"
+        self.assert_success(self.generate("--save-latents", latents))
+        result = self.generate("--from-latents", latents, "--quiet", "--guidance", "3", "--density", ".3")
+        self.assert_success(result)
+        self.assertEqual(result.stderr, "sparsevid: warning: --prompt, --height, --width, --frames, --steps, "
+                         "--guidance, --dtype, --density have no effect with --from-latents\n")
+
     def test_latents_whose_frame_rate_is_no_number(self):
         latents = self.folder / "kept.safetensors"
         self.assert_success(self.generate("--save-latents", latents, output=self.folder / "first"))
