@@ -97,6 +97,13 @@ fs::path without_trailing_slash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+fs::path whole_path(const fs::path& path) {
+  std::error_code unknown;
+  const fs::path absolute = without_trailing_slash(fs::absolute(path, unknown));
+  const fs::path whole = fs::weakly_canonical(absolute, unknown);
+  return unknown ? absolute : whole;
+}
+
 void check_output_path(const fs::path& path) {
   const auto target = behind_links(without_trailing_slash(path));
   require(!target.empty(), ErrorKind::bad_input, "output: expected a path, found nothing");

@@ -11,6 +11,9 @@ namespace sparsevid {
 /// `path` without a slash at its end.
 std::filesystem::path without_trailing_slash(const std::filesystem::path& path);
 
+/// The absolute path behind all links, of as much as there is; so two names of one file are equal.
+std::filesystem::path whole_path(const std::filesystem::path& path);
+
 /// Throws Error(bad_input) unless `path` can be written: its folder exists, is a folder and is
 /// writable, and `path` is a file that may be replaced or nothing yet. Links are followed. Call it
 /// before long work.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/atomic_file.h"
 
 namespace sparsevid {
 namespace {
@@ -58,6 +59,11 @@ Json read_index(const fs::path& path) {
   return Json::read(path / kIndexName);
 }
 
+bool is_within(const fs::path& folder, const fs::path& path) {
+  const fs::path below = path.lexically_relative(folder);
+  return !below.empty() && *below.begin() != "..";
+}
+
 }  // namespace
 
 ModelFolder::ModelFolder(const fs::path& path)
@@ -99,6 +105,23 @@ Json ModelFolder::config(std::string_view name) const {
   }
   fail(ErrorKind::bad_file, "{}: expected one of {}", folder.string(),
        fmt::join(kConfigNames, ", "));
+}
+
+bool ModelFolder::claims(const fs::path& file) const {
+  std::error_code unknown;
+  const fs::path whole = whole_path(file);
+  const auto is = [&](const fs::path& own) {
+    return whole_path(own) == whole || fs::equivalent(own, file, unknown);
+  };
+  if (is(path_ / kIndexName) || is(path_ / kDefaultsName)) return true;
+  return std::any_of(components_.begin(), components_.end(), [&](const auto& component) {
+    const fs::path folder = path_ / component.first;
+    if (is_within(whole_path(folder), whole)) return true;
+    // In a download cache the files are links to elsewhere.
+    const fs::directory_iterator entries(folder, unknown);
+    return std::any_of(begin(entries), end(entries),
+                       [&](const fs::directory_entry& entry) { return is(entry.path()); });
+  });
 }
 
 }  // namespace sparsevid

@@ -29,6 +29,8 @@ class ModelFolder {
   /// Its config: config.json, for a scheduler scheduler_config.json, for a tokenizer
   /// tokenizer_config.json.
   Json config(std::string_view component) const;
+  /// Whether a file of that name is one of the checkpoint's, or would be taken for one.
+  bool claims(const std::filesystem::path& file) const;
   /// model_index.json itself (pipeline-level settings such as boundary_ratio).
   const Json& index() const { return index_; }
   /// sparsevid.json, our own recommendations for this checkpoint, when there is one.

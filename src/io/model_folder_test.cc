@@ -115,6 +115,27 @@ TEST(ModelFolder, MissingComponentsAndConfigsAreNamed) {
             std::string::npos);
 }
 
+TEST(ModelFolder, ClaimsItsFilesAndWhatWouldBeTakenForOne) {
+  const TemporaryFolder folder;
+  folder.write("model/model_index.json", kIndex);
+  folder.write("model/transformer/config.json", "{}");
+  folder.write("model/out/run.json", "{}");
+  folder.write("blobs/0123", "weights");
+  const auto at = folder / "model";
+  std::filesystem::create_directory(at / "vae");
+  std::filesystem::create_symlink(folder / "blobs/0123", at / "vae/weights.safetensors");
+  std::filesystem::create_symlink(at / "transformer/config.json", folder / "link.json");
+  const ModelFolder model(at);
+  for (const auto& own : {at / "model_index.json", at / "sparsevid.json", at / "transformer",
+                          at / "transformer/config.json", at / "transformer/new.safetensors",
+                          at / "out/../transformer/config.json", at / "vae/weights.safetensors",
+                          folder / "blobs/0123", folder / "link.json"})
+    EXPECT_TRUE(model.claims(own)) << own;
+  for (const auto& other : {at / "clip.mp4", at / "out/run.json", folder / "blobs/4567",
+                            folder / "transformer/config.json", at / "transformer.json"})
+    EXPECT_FALSE(model.claims(other)) << other;
+}
+
 TEST(ModelFolder, OpensTheGoldenModel) {
   const ModelFolder model(golden_path("wan_t2v_tiny"));
   EXPECT_EQ(model.pipeline_class(), "WanPipeline");

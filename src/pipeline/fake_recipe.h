@@ -33,6 +33,9 @@ class FakeRecipe : public Recipe {
   std::string_view attention_family() const override { return "wan-t2v"; }
   int attention_head_dim() const override { return 128; }
   const std::filesystem::path& folder() const override { return folder_; }
+  bool claims(const std::filesystem::path& file) const override {
+    return file.filename() == "model_index.json";
+  }
   const RecipeDefaults& defaults() const override { return defaults_; }
   const RecipeLimits& limits() const override { return limits_; }
   const Scheduler& scheduler() const override { return scheduler_; }

@@ -59,7 +59,7 @@ class Run {
 
   RunReport run() {
     const double start = now_seconds();
-    check_outputs(options_);
+    check_outputs(recipe_, options_);
     Tensor latents;
     Metadata metadata;
     if (settings_.decode_only) {

@@ -50,36 +50,38 @@ std::filesystem::path wanted_path(const GenerateOptions& options) {
                                       : std::filesystem::path(options.latents_path);
 }
 
-/// No file may overwrite another of the same run.
-void check_that_paths_differ(const GenerateOptions& options) {
+/// No file may overwrite another of the same run, or one of the model.
+void check_that_paths_differ(const Recipe& recipe, const GenerateOptions& options) {
+  constexpr const char* kFromLatents = "--from-latents";
   const bool samples = options.from_latents.empty();
   std::map<std::filesystem::path, std::string_view> taken;
   const std::pair<std::string_view, std::filesystem::path> files[] = {
       {"--output", options.output},
-      {samples ? "--save-latents" : "--from-latents",
+      {samples ? "--save-latents" : kFromLatents,
        samples ? wanted_path(options) : std::filesystem::path(options.from_latents)},
       {"--report", options.report},
       {"--trace", options.trace}};
   for (const auto& [flag, path] : files) {
     if (path.empty()) continue;
-    std::error_code unknown;
-    const std::filesystem::path whole = std::filesystem::weakly_canonical(path, unknown);
-    const auto [other, is_new] = taken.emplace(unknown ? path : whole, flag);
+    const auto [other, is_new] = taken.emplace(whole_path(path), flag);
     require(is_new, ErrorKind::bad_input, "{}: expected another file than that of {}, found {}",
             flag, other->second, path.string());
+    require(flag == kFromLatents || !recipe.claims(path), ErrorKind::bad_input,
+            "{}: expected another file than those of the model {}, found {}", flag,
+            recipe.folder().string(), path.string());
   }
 }
 
 }  // namespace
 
-void check_outputs(const GenerateOptions& options) {
+void check_outputs(const Recipe& recipe, const GenerateOptions& options) {
   require(!options.output.empty(), ErrorKind::bad_input,
           "--output: expected a file name such as clip.mp4, found nothing");
   check_video_path(options.output);
   for (const auto& path : {options.report, options.trace})
     if (!path.empty()) check_output_path(path);
   if (options.from_latents.empty()) check_output_path(wanted_path(options));
-  check_that_paths_differ(options);
+  check_that_paths_differ(recipe, options);
 }
 
 void check_disk_space(const GenerateOptions& options, const std::array<int, 3>& size,

@@ -4,14 +4,15 @@
 #include <filesystem>
 
 #include "pipeline/latents_file.h"
+#include "pipeline/recipe.h"
 #include "pipeline/settings.h"
 #include "sparsevid/options.h"
 
 namespace sparsevid {
 
 /// Throws Error(bad_input) unless every output can be written: known format with an encoder, folder
-/// there and writable.
-void check_outputs(const GenerateOptions& options);
+/// there and writable, and in the place of no other file of the run, the model's included.
+void check_outputs(const Recipe& recipe, const GenerateOptions& options);
 
 /// Throws Error(bad_input) when the disk of the output has not room for a clip of `size` (frames,
 /// height, width) and its latents.

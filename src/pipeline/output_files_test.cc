@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/fake_recipe.h"
 #include "testing/compare.h"
 #include "testing/expect_error.h"
 #include "testing/random_tensor.h"
@@ -16,6 +17,7 @@ class OutputFiles : public ::testing::Test {
   OutputFiles() { options_.output = (folder_ / "clip.mp4").string(); }
   bool exists(const char* name) const { return std::filesystem::exists(folder_ / name); }
 
+  FakeRecipe recipe_;
   TemporaryFolder folder_;
   GenerateOptions options_;
   Tensor latents_ = random_tensor({16, 1, 2, 2}, 1);
@@ -23,28 +25,38 @@ class OutputFiles : public ::testing::Test {
 
 TEST_F(OutputFiles, AFolderThatIsNotThereIsFoundBeforeTheWork) {
   options_.report = (folder_ / "nowhere/run.json").string();
-  EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(options_); }),
+  EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(recipe_, options_); }),
               ::testing::HasSubstr("nowhere"));
   options_.report.clear();
-  EXPECT_NO_THROW(check_outputs(options_));
+  EXPECT_NO_THROW(check_outputs(recipe_, options_));
   options_.output.clear();
-  EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(options_); }),
+  EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(recipe_, options_); }),
               ::testing::HasSubstr("--output"));
 }
 
 TEST_F(OutputFiles, NoFileMayOverwriteAnotherOfTheSameRun) {
   const auto refused = [&](const std::string& flag) {
-    EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(options_); }),
+    EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(recipe_, options_); }),
                 ::testing::HasSubstr(flag));
   };
   options_.trace = (folder_ / "./clip.mp4").string();
   refused("--trace: expected another file than that of --output");
   options_.trace = options_.report = (folder_ / "run.json").string();
   refused("--trace: expected another file than that of --report");
+  options_.trace = "./here.json";
+  options_.report = "here.json";
+  refused("--trace: expected another file than that of --report");
+  options_.report = (folder_ / "run.json").string();
   options_.trace.clear();
-  EXPECT_NO_THROW(check_outputs(options_));
+  EXPECT_NO_THROW(check_outputs(recipe_, options_));
   options_.from_latents = options_.report;
   refused("--report: expected another file than that of --from-latents");
+}
+
+TEST_F(OutputFiles, NoFileMayTakeThePlaceOfTheModels) {
+  options_.report = (folder_ / "model_index.json").string();
+  EXPECT_THAT(error_of(ErrorKind::bad_input, [&] { check_outputs(recipe_, options_); }),
+              ::testing::HasSubstr("--report: expected another file than those of the model fake"));
 }
 
 TEST_F(OutputFiles, AClipLargerThanTheDiskIsFoundBeforeTheWork) {

@@ -56,6 +56,8 @@ class Recipe {
   virtual std::string_view attention_family() const = 0;
   virtual int attention_head_dim() const = 0;
   virtual const std::filesystem::path& folder() const = 0;
+  /// Whether a file of that name is one of the checkpoint's, or would be taken for one.
+  virtual bool claims(const std::filesystem::path& file) const = 0;
   virtual const RecipeDefaults& defaults() const = 0;
   virtual const RecipeLimits& limits() const = 0;
   virtual const Scheduler& scheduler() const = 0;

@@ -196,6 +196,20 @@ class Generate(CliTest):
         self.assertIn("clip.mp4", result.stderr)
         self.assertEqual(self.names(), ["clip.latents.safetensors"])
 
+    def test_nothing_takes_the_place_of_a_file_of_the_model(self):
+        model = self.copy_model()
+        before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+        places = (("--report", "model_index.json"), ("--trace", "transformer/config.json"),
+                  ("--save-latents", "vae/diffusion_pytorch_model.safetensors"),
+                  ("--report", "sparsevid.json"), ("--output", "vae"))
+        for flag, file in places:
+            with self.subTest(flag=flag, file=file):
+                refused = self.generate(flag, model / file, model=model)
+                self.assert_refused(refused, flag, "the model", file)
+        self.assert_refused(self.generate("--report", "sparsevid.json", model=".", cwd=model), "the model")
+        self.assertEqual({path: path.read_bytes() for path in model.rglob("*") if path.is_file()}, before)
+        self.assert_success(self.generate(model=".", output="clip.mp4", cwd=model))
+
     def test_an_output_format_we_do_not_write(self):
         self.assert_refused(self.generate(output=self.folder / "clip.avi"), ".avi")
 

@@ -80,6 +80,7 @@ class WanRecipe final : public Recipe {
   std::string_view attention_family() const override { return "wan-t2v"; }
   int attention_head_dim() const override { return dit_.attention_head_dim; }
   const std::filesystem::path& folder() const override { return folder_.path(); }
+  bool claims(const std::filesystem::path& file) const override { return folder_.claims(file); }
   const RecipeDefaults& defaults() const override { return defaults_; }
   const RecipeLimits& limits() const override { return limits_; }
   const Scheduler& scheduler() const override { return scheduler_; }
