@@ -45,7 +45,8 @@ class Model {
 
   ModelInfo info() const;
   /// Prompt to video file. Throws Error: bad_input for options, out_of_memory before any work,
-  /// io when writing failed (the message then says how to go on from the saved latents),
+  /// io when writing failed (the message then says how to go on from the saved latents, or that
+  /// only a file beside the clip is missing),
   /// cancelled.
   GenerateResult generate(const GenerateOptions& options, Observer* observer = nullptr) const;
 

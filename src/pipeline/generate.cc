@@ -323,15 +323,25 @@ class Run {
       for (const PhaseMemory& phase : report_.phase_memory)
         report_.peak_bytes = std::max(report_.peak_bytes, phase.held);
     }
-    if (!options_.report.empty()) {
-      const std::string json = to_json(report_);
-      write_file(options_.report, {json});
-    }
+    std::vector<std::string> problems;
+    if (!kept_.problem().empty()) problems.push_back(kept_.problem());
+    const auto write = [&](const std::string& path, const std::string& json) {
+      try {
+        write_file(path, {json});
+      } catch (const Error& error) {
+        problems.emplace_back(error.what());
+      }
+    };
+    if (!options_.report.empty()) write(options_.report, to_json(report_));
     if (!options_.trace.empty()) {
       trace_.device = report_.gpu.empty() ? "CPU" : report_.gpu;
-      const std::string json = to_json(trace_);
-      write_file(options_.trace, {json});
+      write(options_.trace, to_json(trace_));
     }
+    require(problems.empty(), ErrorKind::io, "{}; the clip is complete in {}{}",
+            fmt::join(problems, "; "), options_.output,
+            kept_.problem().empty() || kept_.path().empty()
+                ? ""
+                : fmt::format(", the latents are in {}", kept_.path().string()));
     return std::move(report_);
   }
 

@@ -111,8 +111,8 @@ void KeptLatents::write(const TensorView& latents, const Metadata& metadata) {
     path_ = place;
     return;
   } catch (const Error& error) {
-    if (keep_) throw;
     warn(error.what());
+    if (keep_) problem_ = error.what();
   }
   try {
     const auto other = std::filesystem::temp_directory_path() / with_process_id(wanted_.filename());

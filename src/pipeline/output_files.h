@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "pipeline/latents_file.h"
 #include "pipeline/recipe.h"
@@ -26,17 +27,20 @@ class KeptLatents {
   explicit KeptLatents(const GenerateOptions& options);
 
   /// Writes them at the asked place or beside the output, where they get another name if latents of
-  /// an earlier run are there. When that fails and they were not asked for, tries the folder for
-  /// temporary files, and goes on with a warning if that fails too.
+  /// an earlier run are there. When that fails, warns and tries the folder for temporary files; the
+  /// run goes on also if that fails too.
   void write(const TensorView& latents, const Metadata& metadata);
   /// The clip is complete.
   void finish();
+  /// Why latents that were asked for are not at their place; empty when they are.
+  const std::string& problem() const { return problem_; }
   /// Empty when nothing is on disk.
   const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path wanted_;
   std::filesystem::path path_;
+  std::string problem_;
   bool keep_;
 };
 

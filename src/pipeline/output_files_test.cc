@@ -87,6 +87,18 @@ TEST_F(OutputFiles, LatentsThatWereAskedForStay) {
   EXPECT_TRUE(exists("clip.latents.safetensors"));
 }
 
+TEST_F(OutputFiles, LatentsThatWereAskedForAreKeptElsewhereWhenTheirPlaceIsGone) {
+  options_.latents_path = (folder_ / "gone/kept.safetensors").string();
+  KeptLatents kept(options_);
+  EXPECT_TRUE(kept.problem().empty());
+  kept.write(latents_, {});
+  EXPECT_THAT(kept.problem(), ::testing::HasSubstr("gone"));
+  kept.finish();
+  ASSERT_FALSE(kept.path().empty());
+  EXPECT_TRUE(bit_equal(read_latents(kept.path(), 16).latents, latents_));
+  std::filesystem::remove(kept.path());
+}
+
 TEST_F(OutputFiles, LatentsOfAnotherRunAreLeftAlone) {
   folder_.write("clip.latents.safetensors", "of a run before");
   KeptLatents kept(options_);

@@ -320,6 +320,39 @@ class Stopped(CliTest):
         self.assertEqual(names, ["clip.latents.safetensors"])
 
 
+class GonePlaces(CliTest):
+    """Places that are there when a run begins, and not when it wants to write."""
+
+    def end_without(self, *arguments):
+        """What a run says that loses the folder "gone" while it samples, and the names of what it leaves."""
+        gone = self.folder / "gone"
+        gone.mkdir()
+        process = subprocess.Popen(
+            [PROGRAM, "generate", "-m", str(TINY), "-p", PROMPT, "-o", str(self.folder / "clip.mp4"), *SMALL,
+             "--steps", "200", *map(str, arguments)],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(self.folder)})
+        for line in process.stderr:
+            if "sampling" in line:
+                break
+        gone.rmdir()
+        _, message = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, message)
+        self.assertIn("gone", message)
+        return message.splitlines()[-1], sorted(path.name for path in self.folder.iterdir())
+
+    def test_a_report_that_cannot_be_written_leaves_the_clip_and_the_trace(self):
+        message, names = self.end_without("--report", self.folder / "gone/run.json", "--trace", self.folder / "trace.json")
+        self.assertIn("the clip is complete in", message)
+        self.assertEqual(names, ["clip.mp4", "trace.json"])
+
+    def test_latents_that_cannot_be_kept_at_their_place_are_kept_elsewhere(self):
+        message, names = self.end_without("--save-latents", self.folder / "gone/kept.safetensors")
+        self.assertIn("the clip is complete in", message)
+        self.assertRegex(names[1], r"kept-\d+\.safetensors")
+        self.assertIn(names[1], message)
+        self.assertEqual(names[0], "clip.mp4")
+
+
 class FullDisk(CliTest):
     """On a file system of its own, so small that the clip does not fit."""
 
