@@ -16,6 +16,7 @@
 #include "core/transfer.h"
 #include "ops/forced_implementations.h"
 #include "ops/linear.h"
+#include "pipeline/settings.h"
 #include "testing/random_tensor.h"
 
 namespace sparsevid {
@@ -187,19 +188,9 @@ std::vector<BenchCase> cases_with(const std::string& filter, const Context& cont
   return all;
 }
 
-Device device_for(const BenchOptions& options) {
-  require(options.device == "auto" || options.device == "cpu" || options.device == "cuda",
-          ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'", options.device);
-  if (options.device == "cpu") return Device::cpu;
-  const std::string reason = cuda_unavailable();
-  require(options.device == "auto" || reason.empty(), ErrorKind::bad_input, "--device cuda: {}",
-          reason);
-  return reason.empty() ? Device::cuda : Device::cpu;
-}
-
 Context context_for(const BenchOptions& options) {
   ops::check_forced_implementations();
-  Context context(device_for(options));
+  Context context(device_of(options.device));
   if (options.threads > 0) context.threads = options.threads;
   context.cancel = options.cancel;
   omp_set_num_threads(context.threads);

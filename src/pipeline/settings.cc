@@ -19,16 +19,6 @@ constexpr double kMaxGuidance = 100;
 /// Whose kernels fp8 products, attention in 8 bits and rounded products of f32 have.
 constexpr int kHopper = 90;
 
-Device device_of(const std::string& name) {
-  if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
-  if (name == "cpu") return Device::cpu;
-  require(name == "cuda", ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'",
-          name);
-  require(cuda_unavailable().empty(), ErrorKind::bad_input, "--device cuda: {}",
-          cuda_unavailable());
-  return Device::cuda;
-}
-
 DType dtype_of(Precision precision, Device device) {
   switch (precision) {
     case Precision::f32:
@@ -132,6 +122,16 @@ const char* to_string(Offload offload) {
 }
 
 }  // namespace
+
+Device device_of(const std::string& name) {
+  if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
+  if (name == "cpu") return Device::cpu;
+  require(name == "cuda", ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'",
+          name);
+  require(cuda_unavailable().empty(), ErrorKind::bad_input, "--device cuda: {}",
+          cuda_unavailable());
+  return Device::cuda;
+}
 
 void check_size(const Recipe& recipe, int height, int width, int frames) {
   const RecipeLimits& limits = recipe.limits();

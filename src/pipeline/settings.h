@@ -47,6 +47,10 @@ struct Settings {
   bool guided() const { return guidance > 1; }
 };
 
+/// "cpu", "cuda", or "auto": a GPU where one can be used. Throws Error(bad_input) for another name,
+/// and for "cuda" with the reason why there is none.
+Device device_of(const std::string& name);
+
 /// The options with the recipe's defaults filled in. Throws Error(bad_input) naming the flag, what
 /// it takes and what was found.
 Settings resolve_settings(const Recipe& recipe, const GenerateOptions& options);
