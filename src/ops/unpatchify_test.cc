@@ -7,14 +7,14 @@
 namespace sparsevid::ops {
 namespace {
 
-class UnpatchifyCases : public ::testing::TestWithParam<UnpatchifyCase> {};
+class UnpatchifyCases : public ::testing::TestWithParam<PatchifyCase> {};
 
 TEST_P(UnpatchifyCases, EveryImplementationAgreesWithTheReference) {
   const UnpatchifyInputs inputs(GetParam());
   expect_agreement(unpatchify_implementations(), inputs.params, inputs.params.video, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, UnpatchifyCases, ::testing::ValuesIn(unpatchify_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, UnpatchifyCases, ::testing::ValuesIn(patchify_cases()), case_name);
 
 TEST(Unpatchify, ReadsAPatchByRowThenColumnThenChannel) {
   // One row per patch; element value = 100 channel + 10 row + column of the video.
