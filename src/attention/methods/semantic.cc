@@ -106,22 +106,35 @@ void SemanticAttention::remember(const Clusters& clusters, Context& context) {
   last_chosen_ = copy_to(Device::cpu, clusters.chosen, context);
 }
 
-void SemanticAttention::choose(const HeadsCall& call, const Clusters& clusters, Context& context) {
-  const Arena::Scope scope(context.arena);
+TensorView SemanticAttention::scores(const HeadsCall& call, const Clusters& clusters,
+                                     bool from_queries, Context& context) {
   const TensorView scores = context.arena.tensor(
       DType::f32, {call.heads(), clusters.video_q_clusters, clusters.video_k_clusters});
+  ops::ClusterScoresParams params;
+  if (from_queries) {
+    params.q = call.q;
+    params.q_order = clusters.q_order;
+    params.q_offsets = clusters.q_offsets.slice(1, 0, clusters.video_q_clusters + 1);
+  } else {
+    params.q = clusters.q_mean.slice(1, 0, clusters.video_q_clusters);
+  }
+  params.k_mean = clusters.k_mean.slice(1, 0, clusters.video_k_clusters);
+  params.k_offsets = clusters.k_offsets.slice(1, 0, clusters.video_k_clusters + 1);
+  params.scale = call.scale;
+  params.scores = scores;
+  ops::cluster_scores(params, context);
+  return scores;
+}
+
+void SemanticAttention::choose(const HeadsCall& call, const Clusters& clusters, Context& context) {
+  const Arena::Scope scope(context.arena);
+  TensorView score;
   {
     const Zone zone(context.profile, "attention.score");
-    ops::ClusterScoresParams params;
-    params.q = clusters.q_mean.slice(1, 0, clusters.video_q_clusters);
-    params.k_mean = clusters.k_mean.slice(1, 0, clusters.video_k_clusters);
-    params.k_offsets = clusters.k_offsets.slice(1, 0, clusters.video_k_clusters + 1);
-    params.scale = call.scale;
-    params.scores = scores;
-    ops::cluster_scores(params, context);
+    score = scores(call, clusters, false, context);
   }
   const Zone zone(context.profile, "attention.choose");
-  ops::choose_clusters(choice_per_row(options(), call, clusters, scores, scores), context);
+  ops::choose_clusters(choice_per_row(options(), call, clusters, score, score), context);
 }
 
 bool SemanticAttention::computed(std::int64_t head, std::int64_t query, std::int64_t key) const {

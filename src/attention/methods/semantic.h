@@ -17,6 +17,9 @@ class SemanticAttention : public SparseMethod {
 
   /// Which statistics of the clusters choose() and the tail need.
   virtual Clustering::Wanted wanted() const { return {}; }
+  /// Scores of the video's pairs of clusters, from every query or from the centroids of queries.
+  static TensorView scores(const HeadsCall& call, const Clusters& clusters, bool from_queries,
+                           Context& context);
   /// Writes clusters.chosen.
   virtual void choose(const HeadsCall& call, const Clusters& clusters, Context& context);
 

@@ -14,9 +14,6 @@ class SemanticTailAttention : public SemanticAttention {
  protected:
   Clustering::Wanted wanted() const override;
   void choose(const HeadsCall& call, const Clusters& clusters, Context& context) override;
-
- private:
-  TensorView scores(const HeadsCall& call, const Clusters& clusters, Context& context) const;
 };
 
 }  // namespace sparsevid
