@@ -83,6 +83,10 @@ class Flags(CliTest):
                 self.assert_refused(self.generate(env=environment), *refusal)
                 self.assert_refused(self.run_cli("bench", "--filter", "copy", env=environment), *refusal)
 
+    def test_host_tensors_cannot_be_sent_to_a_device_that_there_is_not(self):
+        result = self.generate(env={**os.environ, "SPARSEVID_HOST_TENSORS_ON": "gpu"})
+        self.assert_refused(result, "SPARSEVID_HOST_TENSORS_ON: expected cuda, found 'gpu'")
+
     def test_density_and_top_p_exclude_each_other(self):
         result = self.generate("--attention", "svg2", "--density", ".3", "--top-p", ".9")
         self.assert_refused(result, "--density", "--top-p")
