@@ -48,7 +48,7 @@ const std::vector<Place>& places() {
       count("query_multiple", &Options::query_multiple,
             "query clusters are rounded to such sizes, 0: by the device"),
       count("key_multiple", &Options::key_multiple,
-            "key clusters are rounded to such sizes, 0: in 8 bits"),
+            "key clusters are rounded to such sizes, 0: only in 8 bits"),
       share("min_clusters", &Options::min_clusters, "share of key clusters always kept by --top-p"),
       count("kmeans_iterations", &Options::kmeans_iterations, "iterations of a fresh clustering"),
       count("kmeans_iterations_warm", &Options::kmeans_iterations_warm,
