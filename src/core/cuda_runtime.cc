@@ -82,25 +82,47 @@ cudaMemcpyKind kind_of(Device to, Device from) {
   return from == Device::cpu ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
 }
 
+struct Availability {
+  std::string reason;  // why not; empty where a GPU can be used
+  bool left_out = false;
+};
+
+/// "12.4" of 12040.
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+Availability look_for_gpu() {
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+    return {"there is no NVIDIA driver"};
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  (void)cudaGetLastError();
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
+    return {"there is no NVIDIA GPU"};
+  if (status == cudaErrorInsufficientDriver)
+    return {fmt::format("the NVIDIA driver is made for CUDA {}, expected {} or newer",
+                        version_text(driver), version_text(CUDART_VERSION)),
+            true};
+  if (status != cudaSuccess)
+    return {fmt::format("the NVIDIA GPU cannot be used: {}", cudaGetErrorString(status)), true};
+  const int capability = capability_of_device();
+  if (capability < 80)
+    return {fmt::format("the GPU has compute capability {}.{}, expected 8.0 or more",
+                        capability / 10, capability % 10),
+            true};
+  return {};
+}
+
+const Availability& availability() {
+  static const Availability found = look_for_gpu();
+  return found;
+}
+
 }  // namespace
 
-std::string cuda_unavailable() {
-  static const std::string reason = []() -> std::string {
-    int count = 0;
-    const cudaError_t status = cudaGetDeviceCount(&count);
-    if (status != cudaSuccess) {
-      (void)cudaGetLastError();
-      return fmt::format("no NVIDIA GPU can be used: {}", cudaGetErrorString(status));
-    }
-    if (count == 0) return "there is no NVIDIA GPU";
-    const int capability = capability_of_device();
-    if (capability < 80)
-      return fmt::format("the GPU has compute capability {}.{}, expected 8.0 or more",
-                         capability / 10, capability % 10);
-    return {};
-  }();
-  return reason;
-}
+std::string cuda_unavailable() { return availability().reason; }
 
 int cuda_compute_capability() { return cuda_unavailable().empty() ? capability_of_device() : 0; }
 
@@ -120,6 +142,8 @@ DeviceMemory cuda_memory() {
 DeviceAllocations cuda_allocations() { return ledger().now(); }
 
 namespace cuda_runtime {
+
+bool gpu_left_out() { return availability().left_out; }
 
 void* allocate(std::size_t bytes) {
   if (const std::size_t limit = ledger().broken_limit(bytes))

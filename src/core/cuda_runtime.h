@@ -8,6 +8,9 @@
 
 namespace sparsevid::cuda_runtime {
 
+/// Whether cuda_unavailable() is about a driver or a GPU that is there.
+bool gpu_left_out();
+
 void* allocate(std::size_t bytes);
 void release(void* memory);
 void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes,

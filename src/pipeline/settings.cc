@@ -6,6 +6,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "core/cuda_runtime.h"
 #include "io/atomic_file.h"
 #include "pipeline/attention_choice.h"
 #include "pipeline/recipe.h"
@@ -124,7 +125,12 @@ const char* to_string(Offload offload) {
 }  // namespace
 
 Device device_of(const std::string& name) {
-  if (name == "auto") return cuda_unavailable().empty() ? Device::cuda : Device::cpu;
+  if (name == "auto") {
+    if (cuda_unavailable().empty()) return Device::cuda;
+    if (cuda_runtime::gpu_left_out())
+      warn(fmt::format("the CPU computes, since {}", cuda_unavailable()));
+    return Device::cpu;
+  }
   if (name == "cpu") return Device::cpu;
   require(name == "cuda", ErrorKind::bad_input, "--device: expected auto, cpu or cuda, found '{}'",
           name);
