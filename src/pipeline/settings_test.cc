@@ -110,10 +110,10 @@ TEST(Settings, TheDecoderIsExactOnTheCpuAndRoundedProductsAreRefusedThere) {
   EXPECT_EQ(to_metadata(resolve_settings(recipe, options), recipe).at("vae_dtype"), "bf16");
   for (const auto& [precision, name] :
        {std::pair{Precision::bf16x3, "bf16x3"}, std::pair{Precision::tf32, "tf32"}}) {
-    const auto refused = [&](auto member) {
+    const auto refused = [chosen = precision](auto member) {
       return refusal([&](auto& o) {
         o.device = "cpu";
-        o.*member = precision;
+        o.*member = chosen;
       });
     };
     EXPECT_EQ(
