@@ -161,6 +161,7 @@ struct KMeansInputs {
 void add_kmeans(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::kmeans_bench_cases()) {
     BenchCase bench;
+    bench.device = c.count > kMostTokensOnCpu ? Device::cuda : Device::cpu;
     bench.op = "kmeans";
     bench.name = size_name(c.name.c_str(), c.dtype, c.heads, c.count, c.head_dim) +
                  fmt::format(" {} clusters, {} iteration{}", c.clusters, c.iterations,
@@ -195,6 +196,7 @@ struct RoundClustersInputs : KMeansInputs {
 void add_round_clusters(std::vector<BenchCase>& cases) {
   for (const auto& c : ops::kmeans_bench_cases()) {
     BenchCase bench;
+    bench.device = c.count > kMostTokensOnCpu ? Device::cuda : Device::cpu;
     bench.op = "round_clusters";
     bench.name = size_name(c.name.c_str(), c.dtype, c.heads, c.count, c.head_dim) +
                  fmt::format(" {} clusters", c.clusters);

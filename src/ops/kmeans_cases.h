@@ -40,6 +40,8 @@ inline std::vector<KMeansCase> kmeans_bench_cases() {
       {"large_queries", 8, 16384, 128, 128, DType::bf16, 1},
       {"large_keys", 8, 16384, 128, 256, DType::bf16, 1},
       {"large_keys_f32", 8, 16384, 128, 256, DType::f32, 1},
+      {"wan_14b_720p_queries", 8, 75600, 128, 300, DType::bf16, 1},
+      {"wan_14b_720p_keys", 8, 75600, 128, 1000, DType::bf16, 1},
   };
 }
 
