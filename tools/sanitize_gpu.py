@@ -35,12 +35,17 @@ TOOLS = ("memcheck", "racecheck", "initcheck")
 MANY_LAUNCHES = re.compile(r"KMeans|ChooseClusters|RoundClusters|ClusterScores")
 # (tool, pattern of the finding, why it is none)
 EXPLAINED = [
-    ("racecheck", r"score_chunks|score_kernel", "warps hand rows on by barriers that count bytes, which racecheck does "
-     "not follow (docs/kernels/2026-11-21-gpu-kmeans.md)"),
+    ("racecheck", r"score_chunks|score_kernel|chunk_masses", "warps hand rows on by barriers that count bytes, which "
+     "racecheck does not follow (docs/kernels/2026-11-21-gpu-kmeans.md)"),
+    ("racecheck", r"work_slots|\| apply block_sparse_attention_hopper\S+ \| write_bias"
+     r"|\bband_attention band_attention_hopper\S+( \| (band_tile|compute_band|tiles) |$)",
+     "all lanes of a warp read or write, then __syncwarp, then one of them arrives at a barrier, which racecheck does not "
+     "follow where __syncwarp is no instruction (docs/kernels/2026-11-21-hopper-attention.md)"),
     ("initcheck", r"finish_kernel", "reads what a product of cuBLASLt wrote with the copy engine, which initcheck does "
      "not see"),
 ]  # fmt: skip
 
+GOOD = ("ok", "skipped")
 PLACE = re.compile(r"([\w~]+)(?:<[^>]*>+)?\([^)]*\)[^+]*\+0x[0-9a-f]+(?: in ([\w.]+:\d+))?")
 OFFSETS = re.compile(r"0x[0-9a-f]+|\[\d+ hazards\]")
 
@@ -104,6 +109,8 @@ class State:
 
     def add(self, tool, test, status, seconds, lines):
         result = {"status": status, "seconds": round(seconds, 2), "findings": findings_of(lines)}
+        if status not in GOOD:
+            result["said"] = " ".join(" ".join(lines).split())[:400]
         with self.lock:
             self.results.setdefault(tool, {})[test] = result
             with open(self.path + ".new", "w") as file:
@@ -212,9 +219,9 @@ def report(state, options):
             reasons = [explanation(tool, f) for f in result["findings"]]
             for finding, reason in zip(result["findings"], reasons):
                 findings[tool, finding, reason].append(test)
-            if result["status"] not in ("ok", "skipped"):
+            if result["status"] not in GOOD:
                 counts["ended"] += 1
-                ends.append(f"{tool}: {test} {result['status']} after {result['seconds']} s")
+                ends.append(f"{tool}: {test} {result['status']} after {result['seconds']} s: {result.get('said', '')}")
             elif result["findings"]:
                 counts["explained" if all(reasons) else "found"] += 1
             else:
