@@ -9,8 +9,8 @@
 //   blocks have three computing warpgroups and take the pieces of three; the others have two with
 //   larger tiles and take the smaller pieces, so that neither tile nor warpgroups are too small.
 // A few blocks begin with copying (pack_keys.h), some heads ahead of the others, into room for six
-//   heads; then they attend as well. All walk over the heads in order, so that the L2 cache holds
-//   the keys they read; of a head the larger pieces come first.
+//   heads; then they attend as well. All walk over the heads in order, and within a head from the
+//   longest list of keys to the shortest, so that the L2 cache has most of what they read.
 // Plan of warps: one warpgroup loads: a warp for keys, one for values, two for queries, of which
 //   the first also takes work from a counter and hands it out.
 // Shared memory at head_dim 128: queries and four tiles each of 80 keys and values, 208 KiB, or
