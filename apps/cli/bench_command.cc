@@ -28,6 +28,10 @@ std::string row(const BenchResult& result) {
     std::snprintf(numbers, sizeof numbers, "  %.3fx ", result.ratio);
     text += numbers + result.baseline;
   }
+  if (result.share > 0) {
+    std::snprintf(numbers, sizeof numbers, "  %.2f %% of ", 100 * result.share);
+    text += numbers + result.baseline;
+  }
   return text + "\n";
 }
 

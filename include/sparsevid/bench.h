@@ -23,8 +23,9 @@ struct BenchResult {
   double us = 0;         ///< median of the repeats
   double tflops = 0;     ///< 0 where counting them makes no sense
   double gbps = 0;       ///< bytes that must move, by the time
-  std::string baseline;  ///< what ratio compares with, measured in the same run
+  std::string baseline;  ///< what ratio or share compares with, measured in the same run
   double ratio = 0;      ///< speed against the baseline, above 1 is faster; 0: none
+  double share = 0;      ///< of a part of a method: its time over the baseline's; else 0
 };
 
 /// One whole attention method at one size, everything included.

@@ -235,6 +235,7 @@ std::string to_json(const BenchResult& result) {
   json["gbps"] = result.gbps;
   json["baseline"] = result.baseline;
   json["ratio"] = result.ratio;
+  json["share"] = result.share;
   return json.dump();
 }
 

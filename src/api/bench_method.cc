@@ -174,8 +174,8 @@ std::vector<BenchResult> measure_method(const AttentionBenchOptions& options, Co
     const double part = entry.seconds / options.steps;
     results.push_back(
         result_of("attention", fmt::format("{} part {}", options.method, name), part));
-    results.back().baseline = "share of dense";
-    results.back().ratio = part / dense_seconds;
+    results.back().baseline = "dense";
+    results.back().share = part / dense_seconds;
   }
   return results;
 }

@@ -70,6 +70,26 @@ TEST(Bench, ComputesAllPairsOfTextInASparseMethod) {
   EXPECT_LT(density_of(results_of(attention)), .5);
 }
 
+TEST(Bench, GivesPartsOfAMethodAsSharesOfDense) {
+  AttentionBenchOptions attention;
+  attention.heads = 2;
+  attention.tokens = 1200;
+  attention.head_dim = 64;
+  attention.steps = 2;
+  const auto results = results_of(attention);
+  int parts = 0;
+  for (const BenchResult& result : results) {
+    if (result.name.find(" part ") == std::string::npos) continue;
+    ++parts;
+    EXPECT_EQ(result.baseline, "dense");
+    EXPECT_EQ(result.ratio, 0);
+    EXPECT_NEAR(result.share, result.us / results.at(0).us, 1e-9 * result.share) << result.name;
+  }
+  EXPECT_GT(parts, 3);
+  EXPECT_EQ(results.at(1).share, 0);
+  EXPECT_GT(results.at(1).ratio, 0);
+}
+
 TEST(Bench, RefusesMoreTextThanTokens) {
   AttentionBenchOptions attention;
   attention.tokens = 50;
