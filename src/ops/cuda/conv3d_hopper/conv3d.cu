@@ -107,6 +107,15 @@ std::string refusal_of_f32(const Conv3dParams& params, F32Products products) {
   return refusal_of_any(params);
 }
 
+/// Of pixels as they are.
+template <class Factors>
+void convolve(const Conv3dParams& params, Context& context) {
+  if (params.out.numel() == 0) return;
+  const ConvTiles p = tiles_of(params);
+  launch_for_columns<Factors>(params.x, packed_weight(*params.weight, p.channels, context), p,
+                              context);
+}
+
 }  // namespace
 
 std::string conv3d_hopper_refusal(const Conv3dParams& params, const Context&) {
@@ -118,10 +127,7 @@ std::string conv3d_hopper_refusal(const Conv3dParams& params, const Context&) {
 }
 
 void conv3d_hopper(const Conv3dParams& params, Context& context) {
-  if (params.out.numel() == 0) return;
-  const ConvTiles p = tiles_of(params);
-  launch_for_columns<Bf16Factors>(params.x, packed_weight(*params.weight, p.channels, context), p,
-                                  context);
+  convolve<Bf16Factors>(params, context);
 }
 
 std::string conv3d_hopper_tf32_refusal(const Conv3dParams& params, const Context&) {
@@ -130,10 +136,7 @@ std::string conv3d_hopper_tf32_refusal(const Conv3dParams& params, const Context
 }
 
 void conv3d_hopper_tf32(const Conv3dParams& params, Context& context) {
-  if (params.out.numel() == 0) return;
-  const ConvTiles p = tiles_of(params);
-  launch_for_columns<Tf32Factors>(params.x, packed_weight(*params.weight, p.channels, context), p,
-                                  context);
+  convolve<Tf32Factors>(params, context);
 }
 
 std::string conv3d_hopper_bf16x3_refusal(const Conv3dParams& params, const Context&) {

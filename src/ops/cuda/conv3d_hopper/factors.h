@@ -11,14 +11,18 @@ struct PiecePair {
   int pixels, weights;
 };
 
-/// bf16: 64 channels a step.
-struct Bf16Factors {
-  using Out = device_bf16;
-  static constexpr int kDepth = 64;
+/// Rows of the channels as they are.
+struct PlainRows {
   static constexpr int kPlaces = 1;  ///< elements of a row for each channel
   static constexpr int kProducts = 4;
-  static constexpr int kHalfProducts = 2;  ///< enough where the channels end in the first half
   static constexpr PiecePair pieces(int product) { return {product, product}; }
+};
+
+/// bf16: 64 channels a step.
+struct Bf16Factors : PlainRows {
+  using Out = device_bf16;
+  static constexpr int kDepth = 64;
+  static constexpr int kHalfProducts = 2;  ///< enough where the channels end in the first half
   template <int kSums>
   __device__ static void multiply(float (&sums)[kSums], std::uint64_t pixels, std::uint64_t weights,
                                   bool add) {
@@ -28,13 +32,10 @@ struct Bf16Factors {
 
 /// f32, rounded to tf32 by the copies into shared memory: 32 channels a step. Whole steps alone:
 /// the widths there are end with one, and a loop without a branch needs fewer waits.
-struct Tf32Factors {
+struct Tf32Factors : PlainRows {
   using Out = float;
   static constexpr int kDepth = 32;
-  static constexpr int kPlaces = 1;
-  static constexpr int kProducts = 4;
   static constexpr int kHalfProducts = 4;  // channels that are not there are zeros
-  static constexpr PiecePair pieces(int product) { return {product, product}; }
   template <int kSums>
   __device__ static void multiply(float (&sums)[kSums], std::uint64_t pixels, std::uint64_t weights,
                                   bool add) {
